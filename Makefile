@@ -1,0 +1,49 @@
+# One line per habit: `make help` shows them.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: help setup demo test test-faults lint bench schemas lock clean
+
+help: ## one line per target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+setup: $(STAMP) ## create .venv and install the pinned dependencies; safe to repeat
+
+$(STAMP): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": run make setup PYTHON=python3.12 or the like")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing the pinned dependencies (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## the whole system on this machine, until Ctrl-C
+	$(BIN)/fundwatch demo
+
+test: setup ## the whole test suite, on embedded Kafka and ClickHouse
+	$(BIN)/python -m pytest
+
+test-faults: setup ## ten minutes of seeded kills, checked against undisturbed runs
+	$(BIN)/python -m tests.faults --seconds 600
+
+lint: setup ## format, lint, strict types, import direction, generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m schemas.publish --check
+
+bench: setup ## the benchmark suite, one table
+	$(BIN)/python -m benchmarks
+
+schemas: setup ## write docs/schemas and docs/asyncapi.json anew from the code
+	$(BIN)/python -m schemas.publish
+
+lock: setup ## resolve requirements.lock anew (names, versions and hashes only)
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet \
+		--extra embedded --extra dev pyproject.toml -o requirements.lock
+
+clean: ## remove what setup, tests and demo left in this folder
+	rm -rf .venv data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
