@@ -1,4 +1,4 @@
-"""A finding about a person, terminal, institution, collector or trace code, and the digest that shows two runs judged alike."""
+"""A finding about a person, place, collector or trace code, and the digest that shows two runs judged alike."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ class Window(msgspec.Struct, frozen=True, rename={"start": "from", "end": "to"})
 class Alert(msgspec.Struct, kw_only=True, frozen=True):
     """One revision of one alert; fields as in the contract.
 
-    ``amount`` is fund money in yuan with two decimals. ``withdrawn`` marks the last revision of an alert whose condition no longer
-    holds because a reversal arrived late: it is kept for the record and left out of lists and of the digest.
+    ``amount`` is fund money in yuan with two decimals. ``withdrawn`` marks the last revision of an alert whose
+    condition no longer holds because a reversal arrived late: it is kept for the record and left out of lists and of
+    the digest.
     """
 
     alert_id: str
@@ -66,13 +67,13 @@ encode_alert = msgspec.json.Encoder(decimal_format="string").encode
 decode_alert = msgspec.json.Decoder(Alert).decode
 
 _DIGESTED: Final = (
-    "alert_id", "detector", "subject_type", "subject_id", "light", "raised_at", "event_ids", "rule_id", "rule_version", "shadow",
-    "amount",
+    "alert_id", "detector", "subject_type", "subject_id", "light", "raised_at", "event_ids", "rule_id", "rule_version",
+    "shadow", "amount",
 )  # fmt: skip
 
 
 def alerts_sha256(alerts: Iterable[Alert]) -> str:
-    """The digest of a run: SHA-256 over the last revision of every alert that was not withdrawn, whatever their order."""
+    """The digest of a run: SHA-256 over the last revision of every alert not withdrawn, whatever their order."""
     last: dict[str, Alert] = {}
     for alert in alerts:
         known = last.get(alert.alert_id)

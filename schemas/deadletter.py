@@ -1,4 +1,4 @@
-"""A value that could not be judged: its original bytes, where they came from and why, so that it can be mended and sent again."""
+"""A value that could not be judged: its original bytes, where they came from and why, so that it can be mended."""
 
 from __future__ import annotations
 

@@ -7,11 +7,11 @@ class SchemaError(Exception):
     """Base of every error of this package."""
 
 
-class Refused(SchemaError):
+class Refused(SchemaError):  # noqa: N818  the outcome a sender sees, not a fault of ours
     """A value that breaks the contract; it becomes a dead letter.
 
-    ``field`` is the wire path of what is wrong (``lines[0].cnt``; empty when the value as a whole is wrong) and ``reason`` a
-    sentence that says what was expected and what came.
+    ``field`` is the wire path of what is wrong (``lines[0].cnt``; empty when the value as a whole is wrong) and
+    ``reason`` a sentence that says what was expected and what came.
     """
 
     def __init__(self, field: str, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""What a place is told of a settlement: packed, keyed by terminal, collector or trace code, grouped per partition and batch."""
+"""What a place (terminal, collector, trace code, ...) is told of a settlement, grouped per partition and batch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PlaceKind = Literal["terminal", "institution", "agent", "drug_code"]
 class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One settlement (or its reversal) as one place sees it.
 
-    ``at`` is an instant (seconds UTC), ``fund`` integer fen. A reversal has ``reverses`` set to the settlement id it takes back,
-    ``event_id`` of the reversal and ``at`` of the reversal. The same fact may arrive twice and in any order.
+    ``at`` is an instant (seconds UTC), ``fund`` integer fen. A reversal has ``reverses`` set to the settlement id it
+    takes back, ``event_id`` and ``at`` of the reversal. The same fact may arrive twice and in any order.
     """
 
     kind: PlaceKind
@@ -34,8 +34,8 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
 class FactBatch(msgspec.Struct, array_like=True, gc=False):
     """The facts for one partition of ``facts`` out of one batch of one partition of ``settlements``.
 
-    ``progress`` is the largest event time (instant) seen in the source partition, ``caught_up`` says that its log held nothing
-    more then; ``facts`` may be empty, to tell only the progress. ``offset`` is the last source offset covered.
+    ``progress`` is the largest event time (instant) seen in the source partition, ``caught_up`` says that its log held
+    nothing more then; ``facts`` may be empty, to tell only the progress. ``offset`` is the last source offset covered.
     """
 
     schema: int

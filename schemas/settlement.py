@@ -1,7 +1,7 @@
-"""One settled transaction as it travels on ``settlements``: strict where the contract is strict, tolerant where it is tolerant.
+"""One settled transaction as it travels on ``settlements``: strict and tolerant where the contract is.
 
-Attributes have the field's English names; the wire keeps the national spelling of 5203/5204 (``rename``). Money is Decimal yuan,
-times are wire times (naive means local); :class:`schemas.instants.Calendar` turns them into instants.
+Attributes have the field's English names; the wire keeps the national spelling of 5203/5204 (``rename``). Money is
+Decimal yuan, times are wire times (naive means local); :class:`schemas.instants.Calendar` turns them into instants.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LATEST: Final = datetime(2100, 1, 1)  # noqa: DTZ001
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Code = str | int
-"""A coded value: some cores send 1 where the table says 01, so numbers are taken as they come; read them with :func:`code`."""
+"""A coded value: some cores send 1 where the table says 01, so numbers are taken too; read them with :func:`code`."""
 
 
 class Diagnosis(
@@ -45,13 +45,24 @@ class Line(
     kw_only=True,
     gc=False,
     rename={
-        "line_id": "feedetl_sn", "item_code": "med_list_codg", "item_name": "hilist_name", "item_type": "list_type",
-        "charge_type": "med_chrgitm_type", "quantity": "cnt", "price": "pric", "amount": "det_item_fee_sumamt",
-        "in_scope": "inscp_scp_amt", "supply_days": "prd_days", "incurred_at": "fee_ocur_time", "doctor_id": "bilg_dr_codg",
-        "department_id": "bilg_dept_codg", "prescription_id": "rxno", "external_prescription": "rx_circ_flag",
+        "line_id": "feedetl_sn",
+        "item_code": "med_list_codg",
+        "item_name": "hilist_name",
+        "item_type": "list_type",
+        "charge_type": "med_chrgitm_type",
+        "quantity": "cnt",
+        "price": "pric",
+        "amount": "det_item_fee_sumamt",
+        "in_scope": "inscp_scp_amt",
+        "supply_days": "prd_days",
+        "incurred_at": "fee_ocur_time",
+        "doctor_id": "bilg_dr_codg",
+        "department_id": "bilg_dept_codg",
+        "prescription_id": "rxno",
+        "external_prescription": "rx_circ_flag",
         "trace_codes": "drug_trac_codg",
     },
-):  # fmt: skip
+):
     """A fee line: one drug, service or consumable. Quantities in sale units, money in yuan, supply in days."""
 
     line_id: str | None = None
@@ -77,17 +88,42 @@ class Settlement(
     kw_only=True,
     gc=False,
     rename={
-        "kind": "event_type", "original_id": "orig_setl_id", "transaction": "infno", "message_at": "inf_time",
-        "settlement_id": "setl_id", "visit_id": "mdtrt_id", "person_id": "psn_no", "sex": "gend", "born": "brdy",
-        "person_type": "psn_type", "insurance": "insutype", "person_area": "insuplc_admdvs", "credential": "mdtrt_cert_type",
-        "care_type": "med_type", "settled_at": "setl_time", "begun_on": "begndate", "ended_on": "enddate",
-        "institution_id": "fixmedins_code", "institution_name": "fixmedins_name", "institution_level": "hosp_lv",
-        "area": "mdtrtarea_admvs", "terminal_id": "dev_no", "operator_id": "opter_id", "fee": "medfee_sumamt",
-        "fund_paid": "fund_pay_sumamt", "pooled_paid": "hifp_pay", "account_paid": "acct_pay", "cash_paid": "psn_cash_pay",
-        "in_scope": "inscp_scp_amt", "refunded": "refd_setl_flag", "disease_code": "dise_codg",
-        "collector_id": "agnter_certno", "collector_relation": "agnter_rlts", "long_prescription": "long_rx_flag",
+        "kind": "event_type",
+        "original_id": "orig_setl_id",
+        "transaction": "infno",
+        "message_at": "inf_time",
+        "settlement_id": "setl_id",
+        "visit_id": "mdtrt_id",
+        "person_id": "psn_no",
+        "sex": "gend",
+        "born": "brdy",
+        "person_type": "psn_type",
+        "insurance": "insutype",
+        "person_area": "insuplc_admdvs",
+        "credential": "mdtrt_cert_type",
+        "care_type": "med_type",
+        "settled_at": "setl_time",
+        "begun_on": "begndate",
+        "ended_on": "enddate",
+        "institution_id": "fixmedins_code",
+        "institution_name": "fixmedins_name",
+        "institution_level": "hosp_lv",
+        "area": "mdtrtarea_admvs",
+        "terminal_id": "dev_no",
+        "operator_id": "opter_id",
+        "fee": "medfee_sumamt",
+        "fund_paid": "fund_pay_sumamt",
+        "pooled_paid": "hifp_pay",
+        "account_paid": "acct_pay",
+        "cash_paid": "psn_cash_pay",
+        "in_scope": "inscp_scp_amt",
+        "refunded": "refd_setl_flag",
+        "disease_code": "dise_codg",
+        "collector_id": "agnter_certno",
+        "collector_relation": "agnter_rlts",
+        "long_prescription": "long_rx_flag",
     },
-):  # fmt: skip
+):
     """A settlement, or the reversal of one (``kind`` REVERSE takes back ``original_id``)."""
 
     event_id: Identifier
@@ -145,8 +181,8 @@ def code(value: Code | None) -> str:
 def decode_settlement(value: bytes | None) -> Settlement:
     """Decode one value of ``settlements``.
 
-    Unknown fields are passed over, unknown codes accepted, numbers may be strings, an empty string in an optional field is the
-    same as the field left out. Raises :class:`Refused` naming the field for everything that breaks the contract.
+    Unknown fields are passed over, unknown codes accepted, numbers may be strings, an empty string in an optional
+    field is the same as the field left out. Raises :class:`Refused`, naming the field, for all that breaks the contract.
     """
     if not value:
         raise Refused("", "expected one JSON object, got an empty value")

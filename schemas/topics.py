@@ -29,7 +29,7 @@ class Topics:
 
     prefix: str = ""
     partitions: int = 8
-    """Partitions of every co-partitioned topic; a person's partition must never change, so it is fixed at first start."""
+    """Partitions of every co-partitioned topic; fixed at first start, since a person's partition must never change."""
 
     def name(self, base: str) -> str:
         """The full name of a topic or group."""
