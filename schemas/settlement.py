@@ -182,7 +182,7 @@ def decode_settlement(value: bytes | None) -> Settlement:
     """Decode one value of ``settlements``.
 
     Unknown fields are passed over, unknown codes accepted, numbers may be strings, an empty string in an optional
-    field is the same as the field left out. Raises :class:`Refused`, naming the field, for all that breaks the contract.
+    field is the same as the field left out. Raises :class:`Refused`, naming the field, for what breaks the contract.
     """
     if not value:
         raise Refused("", "expected one JSON object, got an empty value")
