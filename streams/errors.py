@@ -5,3 +5,23 @@ from __future__ import annotations
 
 class StreamsError(Exception):
     """Base of every error of this package."""
+
+
+class BrokerError(StreamsError):
+    """The embedded broker cannot be started or does not answer."""
+
+
+class JavaNotFoundError(BrokerError):
+    """No Java that can run Kafka was found."""
+
+
+class KafkaNotFoundError(BrokerError):
+    """Kafka's own jars are neither in the cache nor to be had."""
+
+
+class FolderInUseError(StreamsError):
+    """Another process works in this data folder."""
+
+
+class ReplayError(StreamsError):
+    """A settlement file cannot be published."""
