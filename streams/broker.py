@@ -19,12 +19,16 @@ from confluent_kafka.admin import AdminClient
 from streams.errors import BrokerError, StreamsError
 from streams.java import Java, find_java
 from streams.kafka_jars import ensure_jars
-from streams.machine import LOOPBACK, free_port, hold_folder
+from streams.machine import LOOPBACK, free_port, hold_folder, is_free
 
 DEFAULT_PORT: Final = 9092
 DEFAULT_HEAP: Final = "512m"
 MAX_MESSAGE: Final = 8 * 1024 * 1024
 """Bytes of the largest record batch: what ``schemas.topics`` asks of its widest topics."""
+
+_TOPICS: Final = "topics"
+_SETTINGS_FILE: Final = "server.properties"
+_LOGGING_FILE: Final = "log4j2.properties"
 
 _SETTINGS: Final = f"""\
 process.roles=broker,controller
@@ -35,7 +39,7 @@ advertised.listeners=BROKER://{LOOPBACK}:{{port}}
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs={{logs}}
+log.dirs={_TOPICS}
 
 # one node: every internal topic has one replica
 default.replication.factor=1
@@ -76,10 +80,10 @@ status=error
 name=broker
 appender.file.type=RollingFile
 appender.file.name=file
-appender.file.fileName={folder}/broker.log
-appender.file.filePattern={folder}/broker.%i.log
+appender.file.fileName=broker.log
+appender.file.filePattern=broker.%i.log
 appender.file.layout.type=PatternLayout
-appender.file.layout.pattern=%d{{ISO8601}} %p %c{{1}} %m%n
+appender.file.layout.pattern=%d{ISO8601} %p %c{1} %m%n
 appender.file.policies.type=Policies
 appender.file.policies.size.type=SizeBasedTriggeringPolicy
 appender.file.policies.size.size=10MB
@@ -89,7 +93,7 @@ appender.console.type=Console
 appender.console.name=console
 appender.console.target=SYSTEM_ERR
 appender.console.layout.type=PatternLayout
-appender.console.layout.pattern=%d{{ISO8601}} %p %c{{1}} %m%n
+appender.console.layout.pattern=%d{ISO8601} %p %c{1} %m%n
 rootLogger.level=WARN
 rootLogger.appenderRef.file.ref=file
 rootLogger.appenderRef.console.ref=console
@@ -103,22 +107,27 @@ def run(folder: Path, port: int = DEFAULT_PORT, heap: str = DEFAULT_HEAP) -> NoR
     ``folder`` keeps topics and offsets over restarts and also over a kill; ``port`` is on loopback; ``heap`` is in Java's notation.
     Raises :class:`streams.errors.StreamsError` when the folder is in use, no Java or no jars are to be had, or the format fails.
     """
-    folder = folder.absolute()
     lock = hold_folder(folder, "a Kafka broker")
+    if not is_free(port):
+        raise BrokerError(
+            f"expected port {port} on {LOOPBACK} to be free, another process listens there; name another port"
+        )
     java = find_java()
-    jars = ensure_jars()
-    settings = _write_settings(folder, port)
-    command = _java_command(java, jars, folder, heap)
-    _format_once(command, folder, settings)
+    command = _java_command(java, ensure_jars(), heap)
+    # Java is given relative paths only: its settings files split at commas and spoil names that are not Latin
+    os.chdir(folder)
+    _write_settings(port)
+    environment = os.environ | {"LC_ALL": "C.UTF-8"}
+    _format_once(command, environment)
     # Java inherits the lock and gives it back only by ending
     os.set_inheritable(lock, True)
-    sys.stdout.flush()
-    os.execv(java.program, [*command, "kafka.Kafka", str(settings)])  # noqa: S606  no shell wanted
+    os.execve(java.program, [*command, "kafka.Kafka", _SETTINGS_FILE], environment)  # noqa: S606  no shell wanted
 
 
 def answers(address: str, timeout: float = 2.0) -> bool:
     """Whether a Kafka answers a metadata request at ``address`` (host:port) within ``timeout`` seconds."""
-    admin = AdminClient({"bootstrap.servers": address, "log_level": 0, "socket.timeout.ms": int(timeout * 1000)})
+    # while it starts the port is refused: ask again soon instead of ever later, and do not fill standard error with it
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0, "reconnect.backoff.max.ms": 200})
     try:
         return bool(admin.list_topics(timeout=timeout).brokers)
     except KafkaException:
@@ -141,14 +150,12 @@ def await_broker(address: str, *, within: float, alive: Callable[[], bool] = lam
         time.sleep(0.05)
 
 
-def _write_settings(folder: Path, port: int) -> Path:
-    (folder / "log4j2.properties").write_text(_LOGGING.format(folder=folder))
-    settings = folder / "server.properties"
-    settings.write_text(_SETTINGS.format(port=port, controller=free_port(), logs=folder / "topics"))
-    return settings
+def _write_settings(port: int) -> None:
+    Path(_LOGGING_FILE).write_text(_LOGGING)
+    Path(_SETTINGS_FILE).write_text(_SETTINGS.format(port=port, controller=free_port()))
 
 
-def _java_command(java: Java, jars: Sequence[Path], folder: Path, heap: str) -> list[str]:
+def _java_command(java: Java, jars: Sequence[Path], heap: str) -> list[str]:
     # serial collector and first compiler only: measured to start faster and to leave the second core to the worker
     command = [
         str(java.program),
@@ -159,7 +166,7 @@ def _java_command(java: Java, jars: Sequence[Path], folder: Path, heap: str) -> 
         "-Djava.awt.headless=true",
         "-Djava.net.preferIPv4Stack=true",
         "-Dlog4j2.disable.jmx=true",
-        f"-Dlog4j2.configurationFile={folder / 'log4j2.properties'}",
+        f"-Dlog4j2.configurationFile={_LOGGING_FILE}",
         "-cp",
         os.pathsep.join(map(str, jars)),
     ]
@@ -169,18 +176,18 @@ def _java_command(java: Java, jars: Sequence[Path], folder: Path, heap: str) -> 
     return command
 
 
-def _format_once(command: list[str], folder: Path, settings: Path) -> None:
-    if (folder / "topics" / "meta.properties").exists():
+def _format_once(command: list[str], environment: dict[str, str]) -> None:
+    if Path(_TOPICS, "meta.properties").exists():
         return
     # the id is kept before it is used: a format that was cut short is finished under the same one
-    kept = folder / "cluster-id"
+    kept = Path("cluster-id")
     if not kept.exists():
         kept.write_text(urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
-    task = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", kept.read_text(), "-c", str(settings)]
-    done = subprocess.run([*command, *task], capture_output=True, text=True, timeout=120, check=False)  # noqa: S603  our own Java
+    task = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", kept.read_text(), "-c", _SETTINGS_FILE]
+    done = subprocess.run([*command, *task], capture_output=True, text=True, timeout=120, env=environment, check=False)  # noqa: S603  our own Java
     if done.returncode != 0:
         raise BrokerError(
-            f"expected Kafka to format {folder}, got: {(done.stderr or done.stdout).strip()[-500:]}; "
+            f"expected Kafka to format {Path.cwd()}, got: {(done.stderr or done.stdout).strip()[-500:]}; "
             "empty that folder or name another one"
         )
 

@@ -21,15 +21,21 @@ _PORTS: Final = range(20_000, 32_000)
 def free_port() -> int:
     """A TCP port on loopback that nobody listens on now; another one at every call, mostly."""
     for port in random.sample(_PORTS, 200):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            # servers set it too: a port whose last connections still linger is free to them
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((LOOPBACK, port))
-            except OSError:
-                continue
+        if is_free(port):
             return port
     raise StreamsError(f"expected a free port on {LOOPBACK} from {_PORTS[0]} to {_PORTS[-1]}, found none in 200 tries")
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # servers set it too: a port whose last connections still linger is free to them
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def hold_folder(folder: Path, owner: str) -> int:
