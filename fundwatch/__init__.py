@@ -1,0 +1,1 @@
+"""The entry: settings put together, the command line, the whole system on one machine."""

@@ -1,0 +1,201 @@
+"""The ``fundwatch`` command: reads options, starts one thing, turns expected errors into one plain sentence."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fundwatch.errors import FundwatchError
+
+# Everything heavier than the command line itself is imported inside the commands, so that `--help` answers at once.
+
+app = typer.Typer(
+    name="fundwatch",
+    help="Live monitoring and early warning for a medical-insurance fund.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain sentences, also where the terminal is narrow
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Speed = Annotated[
+    str, typer.Option(metavar="X|max", help="times event time (1 = as it happened), or max for as fast as it goes")
+]
+
+
+def _file(text: str) -> Path:
+    """A file to read, ``-`` for standard input."""
+    if text != "-" and not Path(text).is_file():
+        raise typer.BadParameter(f"expected a file, or - for standard input, got {text!r}, which is not there")
+    return Path(text)
+
+
+Input = Annotated[Path, typer.Argument(parser=_file, metavar="FILE")]
+Institutions = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, metavar="CSV", help="reference file of the institutions")
+]
+Drugs = Annotated[
+    Path | None, typer.Option(exists=True, dir_okay=False, metavar="CSV", help="reference file of the drugs")
+]
+Rules = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, metavar="TOML", help="rule file: values to put over the defaults"),
+]
+Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="port; a free one if not given")]
+
+
+@app.command()
+def demo(
+    input: Annotated[  # noqa: A002  the contract names the option
+        Path | None,
+        typer.Option(
+            exists=True, dir_okay=False, metavar="FILE", help="settlement file; without it the simulator runs"
+        ),
+    ] = None,
+    institutions: Institutions = None,
+    drugs: Drugs = None,
+    rules: Rules = None,
+    speed: Speed = "1",
+    duration: Annotated[
+        float | None, typer.Option(min=0, metavar="S", help="end by itself after so many seconds")
+    ] = None,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(
+            file_okay=False, metavar="DIR", help="keep and continue this folder; default: data/demo, begun anew"
+        ),
+    ] = None,
+    kafka_port: Port = None,
+    clickhouse_port: Port = None,
+    gateway_port: Port = None,
+    console_port: Port = None,
+) -> None:
+    """Run the whole system on this machine: Kafka, ClickHouse, worker, console, live traffic."""
+    from fundwatch.demo import Plan, run
+
+    plan = Plan(
+        input=input, institutions=institutions, drugs=drugs, rules=rules, speed=_speed(speed), duration=duration,
+        data_dir=data_dir, kafka_port=kafka_port, clickhouse_port=clickhouse_port, gateway_port=gateway_port,
+        console_port=console_port,
+    )  # fmt: skip
+    raise typer.Exit(run(plan))
+
+
+@app.command()
+def worker() -> None:
+    """Judge settlements: topics in, alerts and stored rows out."""
+    from fundwatch.settings import load
+    from streams.settings import StreamSettings
+    from streams.worker import main as work
+
+    work(load(StreamSettings))
+
+
+@app.command()
+def console() -> None:
+    """Serve the wall and its API to staff."""
+    from console.app import main as serve
+    from console.settings import ConsoleSettings
+    from fundwatch.settings import load
+
+    serve(load(ConsoleSettings))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring ClickHouse to this version's tables and Kafka to this version's topics."""
+    from clickhouse.migrate import migrate as apply
+    from clickhouse.settings import StoreSettings
+    from fundwatch.settings import load
+
+    for name in apply(load(StoreSettings)):
+        typer.echo(f"applied {name}")
+
+
+@app.command()
+def doctor(
+    settings: Annotated[bool, typer.Option("--settings", help="print every setting with its value and origin")] = False,
+) -> None:
+    """Check broker, ClickHouse and Grafana, and say in plain words what is wrong."""
+    from fundwatch.doctor import examine, print_settings
+
+    raise typer.Exit(print_settings() if settings else examine())
+
+
+@app.command()
+def replay(file: Input, speed: Speed = "max") -> None:
+    """Publish a settlement file to `settlements`, in file order."""
+    from fundwatch.settings import load
+    from streams.replay import replay_file
+    from streams.settings import StreamSettings
+
+    published = replay_file(file, load(StreamSettings), speed=_speed(speed))
+    typer.echo(f"published {published} settlements")
+
+
+@app.command()
+def simulate(
+    persons: Annotated[int, typer.Option(min=1, metavar="N", help="insured persons in the city")],
+    days: Annotated[int, typer.Option(min=1, metavar="D", help="days of event time")],
+    seed: Annotated[int, typer.Option(metavar="S", help="the same seed gives the same file")],
+    out: Annotated[Path, typer.Option(dir_okay=False, metavar="FILE", help="settlement file, .jsonl or .jsonl.zst")],
+) -> None:
+    """Write a synthetic settlement file with its reference files and its truth beside it."""
+    from streams.simulator import write
+
+    write(persons=persons, days=days, seed=seed, out=out)
+
+
+@app.command()
+def backtest(
+    file: Input,
+    institutions: Institutions = None,
+    drugs: Drugs = None,
+    alerts: Annotated[
+        Path | None, typer.Option(dir_okay=False, metavar="OUT.jsonl", help="where the alerts go, one JSON line each")
+    ] = None,
+    rules: Rules = None,
+) -> None:
+    """Score a file in event time through the worker's own judgement, without a broker."""
+    from fundwatch.backtesting import backtest_file
+
+    backtest_file(file, institutions=institutions, drugs=drugs, alerts=alerts, rules=rules)
+
+
+def main() -> None:
+    """Run the command line; exit code 2 for wrong usage or settings, 1 for failures, never a traceback for expected ones."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not isinstance(error, _expected()):
+            raise
+        print(f"fundwatch: {error}", file=sys.stderr)
+        sys.exit(error.exit_code if isinstance(error, FundwatchError) else 1)
+
+
+def _expected() -> tuple[type[Exception], ...]:
+    from clickhouse.errors import StoreError
+    from detectors.errors import DetectorError
+    from schemas.errors import SchemaError
+    from streams.errors import StreamError
+
+    return (FundwatchError, SchemaError, DetectorError, StoreError, StreamError, OSError)
+
+
+def _speed(text: str) -> float | None:
+    """Times event time, None for as fast as it goes."""
+    if text == "max":
+        return None
+    try:
+        factor = float(text)
+    except ValueError:
+        factor = 0.0
+    if not 0 < factor < float("inf"):
+        raise typer.BadParameter(f"expected a number above 0 or max, got {text!r}", param_hint="--speed")
+    return factor
