@@ -1,0 +1,61 @@
+"""Starts the embedded ClickHouse: ``python -m clickhouse.embedded --data-dir D --port P``; ends on SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+import uvicorn
+
+from clickhouse.settings import StoreSettings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to stop; returns the exit code, 2 for a folder or port that cannot be had (said in plain words)."""
+    parser = argparse.ArgumentParser(prog="python -m clickhouse.embedded", description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True, help="folder of the store, made if missing")
+    parser.add_argument("--port", type=int, required=True, help="0 takes a free one")
+    parser.add_argument("--host", default="127.0.0.1")
+    options = parser.parse_args(arguments)
+    settings = StoreSettings()
+    # chDB leaves the zone out of DateTime columns in Native, so the client reads them in the server's zone, which therefore has
+    # to be the fund's; chDB takes it from the environment when it is loaded, hence the late imports
+    os.environ["TZ"] = settings.timezone
+    time.tzset()
+    from clickhouse.embedded.engine import Engine, FolderInUse
+    from clickhouse.embedded.http import HttpFront
+
+    listener = socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((options.host, options.port))
+        listener.listen(512)  # before the engine opens: an early client waits instead of failing
+        engine = Engine(options.data_dir)
+    except FolderInUse as error:
+        print(error, file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"cannot serve {options.data_dir} on {options.host}:{options.port}: {error}", file=sys.stderr)
+        return 2
+    front = HttpFront(engine, settings.clickhouse_password.get_secret_value())
+    config = uvicorn.Config(
+        front.app(),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=10,
+        timeout_keep_alive=75,
+    )
+    print(f"listening on http://{options.host}:{listener.getsockname()[1]}", flush=True)
+    uvicorn.Server(config).run(sockets=[listener])
+    front.close()
+    engine.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
