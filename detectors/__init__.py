@@ -1,0 +1,27 @@
+"""The judgement, pure: what is remembered of a person or place, exact windows, rules, lights, the backtest. No broker, store or clock."""
+
+from detectors.errors import DetectorError, ReferenceFileError, RuleFileError, StateVersionError, UnreadableInputError
+from detectors.judge import Judge
+from detectors.parameters import Parameter, RuleBook, RuleSetting, load_rules
+from detectors.reference import Drug, Institution, Reference
+from detectors.state import PersonState, PlaceState
+from detectors.windows import Tally
+
+__all__ = [
+    "DetectorError",
+    "Drug",
+    "Institution",
+    "Judge",
+    "Parameter",
+    "PersonState",
+    "PlaceState",
+    "Reference",
+    "ReferenceFileError",
+    "RuleBook",
+    "RuleFileError",
+    "RuleSetting",
+    "StateVersionError",
+    "Tally",
+    "UnreadableInputError",
+    "load_rules",
+]

@@ -1,4 +1,4 @@
-"""What a place (terminal, collector, trace code, ...) is told of a settlement, grouped per partition and batch."""
+"""What a place is told of a settlement: packed, keyed by place, grouped per partition and batch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,24 @@ SCHEMA_VERSION: Final = 1
 
 PlaceKind = Literal["terminal", "institution", "agent", "drug_code"]
 
+LONG_PRESCRIPTION: Final = 1
+"""Flag: the settlement stands under a long prescription on file."""
+PHARMACY: Final = 2
+"""Flag: bought at a pharmacy counter, so it is no visit."""
+INPATIENT: Final = 4
+"""Flag: settles a stay in hospital."""
+CHRONIC: Final = 8
+"""Flag: outpatient care of a registered chronic or special disease (dialysis and the like)."""
+SERVICE_ONLY: Final = 16
+"""Flag: no drug among the lines (dressing, infusion, dialysis session)."""
+
 
 class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One settlement (or its reversal) as one place sees it.
 
-    ``at`` is an instant (seconds UTC), ``fund`` integer fen. A reversal has ``reverses`` set to the settlement id it
-    takes back, ``event_id`` and ``at`` of the reversal. The same fact may arrive twice and in any order.
+    ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``items`` the monitored generics among the lines (institution facts
+    only). A reversal has ``reverses`` set to the settlement id it takes back and ``at`` of the reversal; its ``event_id`` is that
+    of the event which told it. The same fact may arrive twice and in any order.
     """
 
     kind: PlaceKind
@@ -29,13 +41,14 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     flags: int = 0
     relation: str = ""
     reverses: str = ""
+    items: tuple[str, ...] = ()
 
 
 class FactBatch(msgspec.Struct, array_like=True, gc=False):
     """The facts for one partition of ``facts`` out of one batch of one partition of ``settlements``.
 
-    ``progress`` is the largest event time (instant) seen in the source partition, ``caught_up`` says that its log held
-    nothing more then; ``facts`` may be empty, to tell only the progress. ``offset`` is the last source offset covered.
+    ``progress`` is the largest event time (instant) seen in the source partition, ``caught_up`` says that its log held nothing
+    more then; ``facts`` may be empty, to tell only the progress. ``offset`` is the last source offset covered.
     """
 
     schema: int
@@ -45,9 +58,6 @@ class FactBatch(msgspec.Struct, array_like=True, gc=False):
     caught_up: bool
     facts: list[Fact]
 
-
-LONG_PRESCRIPTION: Final = 1
-"""Flag: the settlement stands under a long prescription on file."""
 
 encode_facts = msgspec.msgpack.Encoder().encode
 decode_facts = msgspec.msgpack.Decoder(FactBatch).decode

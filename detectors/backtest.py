@@ -1,0 +1,146 @@
+"""The backtest: a settlement file through the same judge as the live worker, without a broker."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+import zstandard
+
+from detectors.errors import UnreadableInputError
+from detectors.judge import Judge
+from detectors.state import PersonState, PlaceState
+from schemas.alert import Alert, alerts_sha256
+from schemas.errors import Refused
+from schemas.fact import PlaceKind
+from schemas.settlement import MAX_BYTES, decode_settlement
+
+BATCH: Final = 2_000
+"""Settlements between two reviews: touched subjects are reviewed once each, as the worker does per fetched batch."""
+CHUNK: Final = 1 << 20
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+
+
+@dataclass(frozen=True)
+class BacktestResult:
+    """What a run came to; ``alerts`` are last revisions, without withdrawn ones, by time raised and id."""
+
+    settlements: int
+    """Lines read, dead letters included."""
+    distinct: int
+    """Events the judge had not seen before, settlements and reversals."""
+    reversals: int
+    dead_letters: int
+    late: int
+    too_old: int
+    alerts: list[Alert]
+    alerts_sha256: str
+
+
+def open_settlements(path: str | Path) -> Iterator[bytes]:
+    """The lines of a settlement file, plain or zstd, ``-`` for standard input; streamed, never loaded whole.
+
+    A line too long to be a settlement comes cut, so that the decoder refuses it. Raises :class:`UnreadableInputError`.
+    """
+    try:
+        with sys.stdin.buffer if str(path) == "-" else Path(path).open("rb") as raw:
+            buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
+            packed = buffered.peek(len(ZSTD_MAGIC))[: len(ZSTD_MAGIC)] == ZSTD_MAGIC
+            source: BinaryIO = buffered
+            if packed:
+                source = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
+            yield from _lines(source)
+    except OSError as error:
+        raise UnreadableInputError(
+            f"cannot read {path}: {error.strerror}; expected a file of one JSON settlement per line"
+        ) from None
+    except zstandard.ZstdError as error:
+        raise UnreadableInputError(f"{path} is damaged: {error}") from None
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    rest = b""
+    while chunk := source.read(CHUNK):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()[: MAX_BYTES + 1]
+        yield from (line for line in lines if line)
+    if rest:
+        yield rest
+
+
+class _Run:
+    """The states of one run, all in memory."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.persons: dict[str, PersonState] = {}
+        self.places: dict[PlaceKind, dict[str, PlaceState]] = {kind: {} for kind in judge.kinds}
+        self.touched: dict[int, PersonState | PlaceState] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.distinct = self.reversals = 0
+
+    def enter(self, value: bytes) -> None:
+        judge = self.judge
+        settlement = decode_settlement(value)
+        person = self.persons.get(settlement.person_id)
+        if person is None:
+            person = self.persons[settlement.person_id] = judge.person(settlement.person_id, None)
+        facts = judge.settle(person, settlement)
+        if person.changed:
+            self.distinct += 1
+            self.reversals += settlement.kind == "REVERSE"
+            if person.dirty:
+                self.touched[id(person)] = person
+        for fact in facts:
+            places = self.places[fact.kind]
+            place = places.get(fact.place_id)
+            if place is None:
+                place = places[fact.place_id] = judge.place(fact.kind, fact.place_id, None)
+            judge.witness(place, fact)
+            if place.dirty:
+                self.touched[id(place)] = place
+
+    def review(self) -> None:
+        for state in self.touched.values():
+            for alert in self.judge.review(state):
+                self.alerts[alert.alert_id] = alert
+        self.touched.clear()
+
+
+def run(lines: Iterable[bytes], judge: Judge, *, progress: Callable[[int], object] | None = None) -> BacktestResult:
+    """Judge a stream of settlement lines. What cannot be decoded is counted as a dead letter and passed over.
+
+    ``progress`` is called with the number of lines read after each batch.
+    """
+    state = _Run(judge)
+    count = dead = 0
+    late, too_old = judge.tally.late, judge.tally.too_old
+    for value in lines:
+        count += 1
+        try:
+            state.enter(value)
+        except Refused:
+            dead += 1
+        if count % BATCH == 0:
+            state.review()
+            if progress is not None:
+                progress(count)
+    state.review()
+    alerts = sorted(
+        (alert for alert in state.alerts.values() if not alert.withdrawn),
+        key=lambda alert: (alert.raised_at, alert.alert_id),
+    )
+    return BacktestResult(
+        settlements=count,
+        distinct=state.distinct,
+        reversals=state.reversals,
+        dead_letters=dead,
+        late=judge.tally.late - late,
+        too_old=judge.tally.too_old - too_old,
+        alerts=alerts,
+        alerts_sha256=alerts_sha256(alerts),
+    )

@@ -1,0 +1,56 @@
+"""Many different persons in one window of a place: the count that several place rules share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detectors.explain import MUTED_BY
+from detectors.light import excess_score, weigh
+from detectors.parameters import RuleSetting
+from detectors.place import Sale
+from detectors.reference import Reference
+from detectors.rule import WHOLE, Features, Match, Rule
+from schemas.instants import Calendar
+
+
+class CrowdRule(Rule[Sale]):
+    """Matches when ``limit`` distinct persons are in ``window``; muted when fewer remain without the excepted sales."""
+
+    def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
+        super().__init__(setting, reference, calendar)
+        self.width = setting.seconds("window")
+        self.limit = setting.whole("limit")
+
+    def close_enough(self, entries: Sequence[Sale], index: int) -> bool:
+        """Whether enough sales lie in the window of the point for enough persons to be among them."""
+        first = index + 1 - self.limit
+        return first >= 0 and entries[first].at > entries[index].at - self.width
+
+    def glance(self, entries: Sequence[Sale], index: int) -> Sequence[str]:
+        """A point with enough sales close before it."""
+        return WHOLE if self.close_enough(entries, index) else ()
+
+    def crowd(self, members: list[Sale]) -> Match[Sale] | None:
+        """The match of these sales, if enough persons are among them."""
+        persons = {entry.person_id for entry in members}
+        if len(persons) < self.limit:
+            return None
+        reasons: set[str] = set()
+        rest: set[str] = set()
+        for entry in members:
+            exception = entry.exception
+            if exception is None:
+                rest.add(entry.person_id)
+            else:
+                reasons.add(exception)
+        muted = len(rest) < self.limit
+        score, light = weigh(excess_score(len(persons), self.limit), muted=muted)
+        features: Features = {
+            "grp_psncnt": len(persons),
+            "limit": self.limit,
+            "window_seconds": self.width,
+            "settlements": len(members),
+        }
+        if muted:
+            features[MUTED_BY] = ",".join(sorted(reasons))
+        return Match(score, light, features, members)

@@ -1,0 +1,23 @@
+"""What can go wrong in judging, said so that whoever set it up can mend it."""
+
+from __future__ import annotations
+
+
+class DetectorError(Exception):
+    """Base of every error of this package."""
+
+
+class RuleFileError(DetectorError):
+    """The rule file names something unknown or sets a value outside its range."""
+
+
+class ReferenceFileError(DetectorError):
+    """A reference file (institutions, drugs) cannot be read."""
+
+
+class StateVersionError(DetectorError):
+    """Stored state that this version cannot read."""
+
+
+class UnreadableInputError(DetectorError):
+    """A settlement file that cannot be opened or decompressed."""

@@ -1,0 +1,35 @@
+"""The Chinese words of an explanation that all rules share."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.instants import DAY, HOUR, MINUTE
+
+MUTED_BY: Final = "muted_by"
+"""The feature that names the exception which explains a match."""
+
+EXCEPTIONS: Final[dict[str, str]] = {
+    "long_prescription": "相关结算持有备案长期处方",
+    "collector": "相关结算由家属或养老机构代取",
+    "treatment_series": "相关就诊为同一机构的连续治疗（透析、换药、输液等）",
+}
+
+
+def span(seconds: int) -> str:
+    """A length of time in its largest whole unit: 30天, 6小时, 30分钟."""
+    for unit, name in ((DAY, "天"), (HOUR, "小时"), (MINUTE, "分钟")):
+        if seconds % unit == 0:
+            return f"{seconds // unit}{name}"
+    return f"{seconds}秒"
+
+
+def closing(muted_by: object) -> str:
+    """The end of an explanation: what to do, or why nothing needs to be done."""
+    if not muted_by:
+        return "，请核实。"
+    reasons = "、".join(EXCEPTIONS[name] for name in str(muted_by).split(","))
+    return f"；{reasons}，扣除后未达阈值，仅作观察。"
+
+
+WITHDRAWN: Final = "相关结算已退费冲正，条件不再成立，预警撤回。"

@@ -1,0 +1,119 @@
+"""The judge: settlements and facts in, alerts out; the same for the live worker and for the backtest."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Final, get_args
+
+from detectors.episodes import review
+from detectors.errors import RuleFileError
+from detectors.parameters import RuleBook, RuleSetting
+from detectors.person import Reader
+from detectors.place import read_sale
+from detectors.reference import Reference
+from detectors.rule import AnyRule, Rule
+from detectors.state import PersonState, PlaceState, load_person, load_place
+from detectors.windows import Scope, Tally
+from schemas.alert import Alert
+from schemas.fact import Fact, PlaceKind
+from schemas.instants import HOUR, Calendar
+from schemas.settlement import Settlement, code
+
+MARGIN: Final = HOUR
+"""Kept beyond what exactness needs: no result hangs on a boundary."""
+
+
+class Judge:
+    """Judges events against one rule book. It holds no state of subjects; callers keep those and hand them in.
+
+    ``tally`` counts what came late. Raises :class:`RuleFileError` when the rule book names a detector that does not exist.
+    """
+
+    def __init__(self, book: RuleBook, reference: Reference, calendar: Calendar) -> None:
+        self.book = book
+        self.calendar = calendar
+        self.tally = Tally()
+        rules = [build_rule(setting, reference, calendar) for setting in book.rules if setting.enabled]
+        self.rules: dict[str, AnyRule] = {rule.detector: rule for rule in rules}
+        kinds: tuple[PlaceKind, ...] = get_args(PlaceKind)
+        self.kinds = frozenset(kind for kind in kinds if any(rule.subject == kind for rule in rules))
+        reach = max((rule.width for rule in rules if rule.subject != "person"), default=0)
+        # a reversal must still find the terminal, collector and trace codes of its original while it can change a place's alert
+        self._person_scope = self._scope("person", reach)
+        self._place_scopes = {kind: self._scope(kind, 0) for kind in kinds}
+        self._reader = Reader(reference, self.kinds)
+
+    def _scope(self, subject: str, at_least: int) -> Scope:
+        rules = tuple(rule for rule in self.rules.values() if rule.subject == subject)
+        # twice the width: a reversal changes episodes up to one width after its settlement, and these look back one width more
+        longest = max((2 * rule.width + rule.episode_length for rule in rules), default=0)
+        lateness = self.book.lateness
+        return Scope(rules, lateness, max(longest, at_least) + lateness + MARGIN, self.book.ledger_cap, self.tally)
+
+    def person(self, person_id: str, data: bytes | None) -> PersonState:
+        """A person's state: from what ``dump`` gave, or new. Raises StateVersionError for another version's bytes."""
+        return load_person(self._person_scope, person_id, data)
+
+    def place(self, kind: PlaceKind, place_id: str, data: bytes | None) -> PlaceState:
+        """A place's state, likewise."""
+        return load_place(self._place_scopes[kind], kind, place_id, data)
+
+    def settle(self, state: PersonState, settlement: Settlement) -> list[Fact]:
+        """Enter a settlement or reversal into its person's state; the facts its places must be told.
+
+        ``state.changed`` says whether anything was new. The same settlement again gives the same facts again.
+        """
+        at = self.calendar.instant(settlement.settled_at)
+        visit = self._reader.visit(settlement, at)
+        if settlement.kind == "REVERSE":
+            original = settlement.original_id or ""
+            state.take_back(original, at)
+            named = (*state.find(original), visit)
+            return self._reader.reversal_facts(settlement.person_id, visit.event_id, original, at, named)
+        if settlement.refunded is not None and code(settlement.refunded) == "1":
+            # a refund row sets money right; it is no visit and hands out nothing
+            state.changed = False
+            return []
+        state.insert(visit)
+        facts = self._reader.facts(settlement, visit)
+        if state.reversals:
+            taken_back = state.reversals.get(visit.settlement_id)
+            if taken_back is not None:
+                facts += self._reader.reversal_facts(
+                    settlement.person_id, visit.event_id, visit.settlement_id, taken_back, (visit,)
+                )
+        return facts
+
+    def witness(self, place: PlaceState, fact: Fact) -> None:
+        """Enter a fact into its place's state; ``place.changed`` says whether it was new."""
+        if fact.reverses:
+            place.take_back(fact.reverses, fact.at)
+        else:
+            place.insert(read_sale(fact))
+
+    def review(self, state: PersonState | PlaceState) -> list[Alert]:
+        """The alerts to publish now (new revisions, withdrawals), and the state cleared of what no longer matters.
+
+        Call it once per touched subject and batch: how events are batched changes revision numbers, never the last revision.
+        """
+        return review(state, self.rules, self.calendar)
+
+
+def build_rule(setting: RuleSetting, reference: Reference, calendar: Calendar) -> AnyRule:
+    """The rule of a setting, from the module of its name: ``agent_buying.shared_terminal`` is detectors/rules/shared_terminal.py."""
+    name = setting.detector.partition(".")[2]
+    try:
+        module = importlib.import_module(f"detectors.rules.{name}")
+    except ModuleNotFoundError:
+        raise RuleFileError(
+            f"rules.{setting.detector}: there is no detectors/rules/{name}.py; write it or take the rule out"
+        ) from None
+    kind: type[AnyRule] = module.RULE
+    if not issubclass(kind, Rule) or kind.detector != setting.detector:
+        raise RuleFileError(
+            f"rules.{setting.detector}: detectors/rules/{name}.py holds {kind.detector}; give them the same name"
+        )
+    try:
+        return kind(setting, reference, calendar)
+    except KeyError as error:
+        raise RuleFileError(f"rules.{setting.detector}: expected the parameter {error.args[0]}, got none") from None

@@ -1,0 +1,196 @@
+"""The rule book: every parameter with its unit, range and basis, read from the shipped file and replaced by a local one."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from detectors.errors import RuleFileError
+from schemas.instants import DAY, HOUR, MINUTE, SECOND
+
+SHIPPED: Final = Path(__file__).with_name("rules.toml")
+SECONDS_PER: Final[dict[str, int]] = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
+
+Episode = Literal["day", "month"]
+
+
+class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One number a rule rests on. ``min`` and ``max`` are included; ``basis`` says where the default comes from."""
+
+    value: int | float
+    unit: str
+    min: int | float
+    max: int | float
+    title: str
+    basis: str
+
+    @property
+    def seconds(self) -> int:
+        """The value as a span in seconds; for units of time only."""
+        return round(self.value * SECONDS_PER[self.unit])
+
+
+class RuleSetting(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule as configured. A rule whose values are changed gets a new ``version``, so that its alerts are told apart."""
+
+    detector: str
+    version: int
+    title: str
+    basis: str
+    episode: Episode
+    enabled: bool = True
+    shadow: bool = False
+    parameters: dict[str, Parameter]
+
+    def number(self, name: str) -> int | float:
+        """A parameter's value."""
+        return self.parameters[name].value
+
+    def whole(self, name: str) -> int:
+        """A parameter's value where only whole numbers make sense."""
+        return int(self.parameters[name].value)
+
+    def seconds(self, name: str) -> int:
+        """A parameter's value as a span in seconds."""
+        return self.parameters[name].seconds
+
+
+class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
+    """All rules, in the order of the file, and what concerns them all."""
+
+    general: dict[str, Parameter]
+    rules: tuple[RuleSetting, ...]
+
+    @property
+    def lateness(self) -> int:
+        """How late an event may arrive and still be judged as if it had been in time, in seconds."""
+        return self.general["lateness"].seconds
+
+    @property
+    def ledger_cap(self) -> int:
+        """Entries kept per subject at most."""
+        return int(self.general["ledger_cap"].value)
+
+    def rule(self, detector: str) -> RuleSetting:
+        """The setting of one detector; KeyError if there is none."""
+        for setting in self.rules:
+            if setting.detector == detector:
+                return setting
+        raise KeyError(detector)
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    version: int
+    title: str
+    basis: str
+    episode: Episode
+    enabled: bool = True
+    shadow: bool = False
+    parameters: dict[str, Parameter] = {}
+
+
+def load_rules(path: str | Path | None = None) -> RuleBook:
+    """The shipped rule book, with the values of the TOML file at ``path`` in place of its own.
+
+    Such a file holds what differs: ``[general]`` and ``[rules.<family>.<name>.parameters]`` with ``name = value`` (or the whole table
+    of the shipped file, of which ``value`` counts), and under ``[rules.<family>.<name>]`` ``version``, ``enabled``, ``shadow``,
+    ``episode``. Raises :class:`RuleFileError` for a name that is unknown and for a value outside its range.
+    """
+    shipped = _read(SHIPPED)
+    general = {name: _parameter(f"general.{name}", table) for name, table in shipped["general"].items()}
+    rules = {
+        f"{family}.{name}": _setting(f"{family}.{name}", table)
+        for family, members in shipped["rules"].items()
+        for name, table in members.items()
+    }
+    if path is not None:
+        own = _read(Path(path))
+        _only(own, ("general", "rules"), "")
+        _replace(general, own.get("general", {}), "general")
+        for family, members in _table(own.get("rules", {}), "rules").items():
+            for name, table in _table(members, f"rules.{family}").items():
+                detector = f"{family}.{name}"
+                _only({detector: table}, tuple(rules), "rules")
+                rules[detector] = _changed(rules[detector], _table(table, f"rules.{detector}"))
+    return RuleBook(general=general, rules=tuple(rules.values()))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise RuleFileError(
+            f"cannot read the rule file {path}: {error.strerror}; check FUNDWATCH_RULES or --rules"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RuleFileError(f"the rule file {path} is not TOML in UTF-8: {error}") from None
+
+
+def _setting(detector: str, table: dict[str, Any]) -> RuleSetting:
+    try:
+        head = msgspec.convert(table, _Head)
+    except msgspec.ValidationError as error:
+        raise RuleFileError(f"rules.{detector}: {error}") from None
+    for name, parameter in head.parameters.items():
+        _check(f"rules.{detector}.parameters.{name}", parameter, parameter.value)
+    return RuleSetting(detector=detector, **{field: getattr(head, field) for field in _Head.__struct_fields__})
+
+
+def _parameter(where: str, table: object) -> Parameter:
+    try:
+        parameter = msgspec.convert(table, Parameter)
+    except msgspec.ValidationError as error:
+        raise RuleFileError(f"{where}: {error}") from None
+    _check(where, parameter, parameter.value)
+    return parameter
+
+
+def _changed(setting: RuleSetting, table: Mapping[str, Any]) -> RuleSetting:
+    where = f"rules.{setting.detector}"
+    _only(table, (*_Head.__struct_fields__,), where)
+    parameters = dict(setting.parameters)
+    _replace(parameters, table.get("parameters", {}), f"{where}.parameters")
+    own = {name: value for name, value in table.items() if name != "parameters"}
+    try:
+        return msgspec.convert(
+            {**msgspec.to_builtins(setting), **own, "parameters": msgspec.to_builtins(parameters)}, RuleSetting
+        )
+    except msgspec.ValidationError as error:
+        raise RuleFileError(f"{where}: {error}") from None
+
+
+def _replace(parameters: dict[str, Parameter], own: object, where: str) -> None:
+    table = _table(own, where)
+    _only(table, tuple(parameters), where)
+    for name, given in table.items():
+        value = given.get("value") if isinstance(given, dict) else given
+        _check(f"{where}.{name}", parameters[name], value)
+        parameters[name] = msgspec.structs.replace(parameters[name], value=value)
+
+
+def _check(where: str, parameter: Parameter, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not parameter.min <= value <= parameter.max:
+        raise RuleFileError(
+            f"{where}: expected a number from {parameter.min} to {parameter.max} ({parameter.unit}), got {value!r}; "
+            "choose one in the range, or widen the range in the shipped file with its reason"
+        )
+    if not isinstance(value, int) and isinstance(parameter.min, int):
+        raise RuleFileError(f"{where}: expected a whole number ({parameter.unit}), got {value!r}")
+
+
+def _table(value: object, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise RuleFileError(f"{where}: expected a table, got {value!r}")
+    return value
+
+
+def _only(table: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for name in table:
+        if name not in known:
+            raise RuleFileError(
+                f"{f'{where}.' if where else ''}{name}: unknown name; expected one of {', '.join(sorted(known))}"
+            )

@@ -1,0 +1,41 @@
+"""The place's side: a fact read as an entry of the ledger of a terminal, institution, collector or trace code."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from detectors.windows import Entry
+from schemas.fact import LONG_PRESCRIPTION, Fact
+
+CARING_RELATIONS: Final = frozenset({"1", "7"})
+"""Collectors who care for the insured: family, care institution."""
+
+
+class Sale(Entry, array_like=True, gc=False):
+    """A settlement in a place's ledger; ``items`` are the monitored generics among its lines (institutions only)."""
+
+    person_id: str
+    relation: str
+    items: tuple[str, ...]
+
+    @property
+    def exception(self) -> str | None:
+        """The name of the exception this sale falls under."""
+        if self.relation in CARING_RELATIONS:
+            return "collector"
+        return "long_prescription" if self.flags & LONG_PRESCRIPTION else None
+
+
+def read_sale(fact: Fact) -> Sale:
+    """The entry of a fact that is no reversal."""
+    return Sale(
+        fact.at,
+        fact.event_id,
+        fact.settlement_id,
+        fact.institution_id,
+        fact.fund,
+        fact.flags,
+        fact.person_id,
+        fact.relation,
+        fact.items,
+    )

@@ -1,0 +1,103 @@
+"""Far more of one drug in hand than can be used: the exact remaining supply of a generic after each collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detectors.explain import MUTED_BY, closing, span
+from detectors.light import excess_score, weigh
+from detectors.parameters import RuleSetting
+from detectors.person import Visit
+from detectors.reference import Reference
+from detectors.rule import Features, Match, Rule
+from schemas.fact import INPATIENT, LONG_PRESCRIPTION
+from schemas.instants import DAY, Calendar
+
+
+class DaysSupply(Rule[Visit]):
+    """Remaining supply after each collection: what was left, less the days that passed, plus what was handed out.
+
+    Counted in seconds over the collections of one generic in the window, across institutions; drugs given in hospital do not
+    count. Source: domain.md 3.2 and 4 (the 2025 notice on over-quantity buying; thresholds are ours). Exception: long prescription.
+    """
+
+    detector = "agent_buying.days_supply"
+    subject = "person"
+
+    def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
+        super().__init__(setting, reference, calendar)
+        self.width = setting.seconds("window")
+        self._limit = setting.seconds("limit")
+        self._collections = setting.whole("collections")
+
+    def glance(self, entries: Sequence[Visit], index: int) -> Sequence[str]:
+        """Generics of the point with enough collections and enough supply in the window, as if nothing had been used up."""
+        entry = entries[index]
+        drugs = entry.drugs
+        fewest = self._collections
+        if not drugs or index + 1 < fewest or entry.flags & INPATIENT:
+            return ()
+        since = entry.at - self.width
+        if entries[index + 1 - fewest].at <= since:
+            return ()
+        if len(drugs) == 1:
+            return (drugs[0][0],) if self._enough(entries, index, since, *drugs[0]) else ()
+        return [generic for generic, supply in drugs if self._enough(entries, index, since, generic, supply)]
+
+    def _enough(self, entries: Sequence[Visit], index: int, since: int, generic: str, supply: int) -> bool:
+        count = 1
+        for position in range(index - 1, -1, -1):
+            earlier = entries[position]
+            if earlier.at <= since:
+                break
+            for name, more in earlier.drugs:
+                if name == generic:
+                    count += 1
+                    supply += more
+        return count >= self._collections and supply >= self._limit
+
+    def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
+        """The supply in hand after the point; muted if it is below the limit without long prescriptions."""
+        members = [
+            entry
+            for entry in window
+            if not entry.flags & INPATIENT and any(generic == detail for generic, _ in entry.drugs)
+        ]
+        remaining = self._remaining(members, detail)
+        if len(members) < self._collections or remaining < self._limit:
+            return None
+        rest = [entry for entry in members if not entry.flags & LONG_PRESCRIPTION]
+        muted = len(rest) < self._collections or self._remaining(rest, detail, window[-1].at) < self._limit
+        score, light = weigh(excess_score(remaining, self._limit), muted=muted)
+        features: Features = {
+            "remaining_days": round(remaining / DAY, 2),
+            "limit_days": round(self._limit / DAY, 2),
+            "collections": len(members),
+            "fixmedins_cnt": len({entry.institution_id for entry in members}),
+            "generic_code": detail,
+            "generic": self.reference.generic_name(detail),
+            "window_seconds": self.width,
+        }
+        if muted:
+            features[MUTED_BY] = "long_prescription"
+        return Match(score, light, features, members)
+
+    @staticmethod
+    def _remaining(collections: list[Visit], generic: str, until: int | None = None) -> int:
+        remaining, before = 0, 0
+        for entry in collections:
+            supply = sum(seconds for name, seconds in entry.drugs if name == generic)
+            remaining = max(0, remaining - (entry.at - before)) + supply
+            before = entry.at
+        return remaining if until is None else max(0, remaining - (until - before))
+
+    def explain(self, features: Features) -> str:
+        """For example 90天内在3家机构购买阿托伐他汀钙片5次，手中余量约75.5天，达到阈值60天，请核实。"""
+        return (
+            f"{span(int(features['window_seconds']))}内在{features['fixmedins_cnt']}家机构购买{features['generic']}"
+            f"{features['collections']}次，手中余量约{features['remaining_days']:g}天，"
+            f"达到阈值{features['limit_days']:g}天{closing(features.get(MUTED_BY))}"
+        )
+
+
+RULE = DaysSupply

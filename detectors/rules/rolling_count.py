@@ -1,0 +1,104 @@
+"""Too many outpatient visits within any 7 or any 30 days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from detectors.explain import MUTED_BY, closing, span
+from detectors.light import excess_score, weigh
+from detectors.parameters import RuleSetting
+from detectors.person import NO_VISIT, Visit
+from detectors.reference import Reference
+from detectors.rule import WHOLE, Features, Match, Rule
+from schemas.fact import CHRONIC, LONG_PRESCRIPTION, SERVICE_ONLY
+from schemas.instants import Calendar
+
+SHORTEST_SERIES: Final = 3
+"""Fewer treatments at one institution are no series."""
+
+
+class RollingCount(Rule[Visit]):
+    """Counts visits, not settlements: those of one visit count once. Pharmacy purchases and stays in hospital are no visits.
+
+    Source: domain.md 3.4 (demo projects: 15 in 30 days, 7 in 7 days; no official figure). Exceptions: long prescription,
+    registered chronic disease, and a series of treatments without drugs at one institution, at most one a day.
+    """
+
+    detector = "frequent_visits.rolling_count"
+    subject = "person"
+
+    def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
+        super().__init__(setting, reference, calendar)
+        short = (setting.seconds("short_window"), setting.whole("short_limit"))
+        long = (setting.seconds("long_window"), setting.whole("long_limit"))
+        self._windows = (short, long)
+        self.width = max(short[0], long[0])
+
+    def glance(self, entries: Sequence[Visit], index: int) -> Sequence[str]:
+        """A visit before which enough entries lie close enough."""
+        entry = entries[index]
+        if entry.flags & NO_VISIT:
+            return ()
+        for width, limit in self._windows:
+            if index + 1 >= limit and entries[index + 1 - limit].at > entry.at - width:
+                return WHOLE
+        return ()
+
+    def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
+        """The window of the two that is exceeded most; muted if neither is exceeded without the excepted visits."""
+        now = window[-1].at
+        visits = [entry for entry in window if not entry.flags & NO_VISIT]
+        found = self._worst(visits, now)
+        if found is None:
+            return None
+        count, width, limit, members = found
+        exceptions = self._exceptions(visits)
+        rest = [entry for entry in visits if entry.event_id not in exceptions]
+        reasons = ",".join(sorted(set(exceptions.values()))) if self._worst(rest, now) is None else ""
+        score, light = weigh(excess_score(count, limit), muted=bool(reasons))
+        features: Features = {
+            "otp_cnt": count,
+            "limit": limit,
+            "window_seconds": width,
+            "fixmedins_cnt": len({entry.institution_id for entry in members}),
+        }
+        if reasons:
+            features[MUTED_BY] = reasons
+        return Match(score, light, features, members)
+
+    def _worst(self, visits: list[Visit], now: int) -> tuple[int, int, int, list[Visit]] | None:
+        worst = None
+        for width, limit in self._windows:
+            members = [entry for entry in visits if entry.at > now - width]
+            count = len({entry.visit_id for entry in members})
+            if count >= limit and (worst is None or count * worst[2] > worst[0] * limit):
+                worst = (count, width, limit, members)
+        return worst
+
+    def _exceptions(self, visits: list[Visit]) -> dict[str, str]:
+        """The visits that have a reason, by event id."""
+        reasons: dict[str, str] = {}
+        treatments: dict[str, list[Visit]] = {}
+        for entry in visits:
+            if entry.flags & LONG_PRESCRIPTION:
+                reasons[entry.event_id] = "long_prescription"
+            elif entry.flags & CHRONIC:
+                reasons[entry.event_id] = "treatment_series"
+            elif entry.flags & SERVICE_ONLY:
+                treatments.setdefault(entry.institution_id, []).append(entry)
+        for series in treatments.values():
+            days = {self.calendar.day(entry.at) for entry in series}
+            if len(series) >= SHORTEST_SERIES and len({entry.visit_id for entry in series}) == len(days):
+                reasons.update((entry.event_id, "treatment_series") for entry in series)
+        return reasons
+
+    def explain(self, features: Features) -> str:
+        """For example 7天内在2家机构门诊就诊9次，达到阈值7次，请核实。"""
+        return (
+            f"{span(int(features['window_seconds']))}内在{features['fixmedins_cnt']}家机构门诊就诊{features['otp_cnt']}次，"
+            f"达到阈值{features['limit']}次{closing(features.get(MUTED_BY))}"
+        )
+
+
+RULE = RollingCount

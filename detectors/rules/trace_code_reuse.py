@@ -1,0 +1,59 @@
+"""The same box, by its trace code, settled more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from detectors.explain import span
+from detectors.light import excess_score, weigh
+from detectors.parameters import RuleSetting
+from detectors.place import Sale
+from detectors.reference import Reference
+from detectors.rule import WHOLE, Features, Match, Rule
+from schemas.instants import Calendar
+
+
+class TraceCodeReuse(Rule[Sale]):
+    """A trace code belongs to one box, so a second settlement that stands beside the first is certain: red, no exception.
+
+    Both sides stay in the evidence: the first points at who resold, the later one at where it was sold again. A settlement taken
+    back before the next one is no reuse. Source: domain.md 3.5 (official practice: two settlements, windows of months to years).
+    """
+
+    detector = "agent_buying.trace_code_reuse"
+    subject = "drug_code"
+
+    def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
+        super().__init__(setting, reference, calendar)
+        self.width = setting.seconds("window")
+        self._limit = setting.whole("limit")
+
+    def glance(self, entries: Sequence[Sale], index: int) -> Sequence[str]:
+        """Any settlement with another one before it."""
+        return WHOLE if index + 1 >= self._limit else ()
+
+    def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
+        """Distinct settlements of the code."""
+        count = len({entry.settlement_id for entry in window})
+        if count < self._limit:
+            return None
+        # twice is as certain as it gets: the score starts near the top and rises from there
+        score, light = weigh(round((1 + excess_score(count, 1)) / 2, 4), muted=False, certain=True)
+        features: Features = {
+            "settlements": count,
+            "limit": self._limit,
+            "psn_cnt": len({entry.person_id for entry in window}),
+            "fixmedins_cnt": len({entry.institution_id for entry in window}),
+            "window_seconds": self.width,
+        }
+        return Match(score, light, features, window)
+
+    def explain(self, features: Features) -> str:
+        """For example 同一追溯码365天内被结算2次（2人、2家机构），一盒药只能结算一次，请立即核查首次购买人与再次售出机构。"""
+        return (
+            f"同一追溯码{span(int(features['window_seconds']))}内被结算{features['settlements']}次"
+            f"（{features['psn_cnt']}人、{features['fixmedins_cnt']}家机构），一盒药只能结算一次，请立即核查首次购买人与再次售出机构。"
+        )
+
+
+RULE = TraceCodeReuse

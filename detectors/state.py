@@ -1,0 +1,84 @@
+"""Ledgers as bytes and back: a version byte, then msgpack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, Generic
+
+import msgspec
+
+from detectors.errors import StateVersionError
+from detectors.person import Visit
+from detectors.place import Sale
+from detectors.windows import SCAN_LIMIT, Entry, EntryT, EpisodeKey, Ledger, Memo, Scope
+
+STATE_VERSION: Final = 1
+_VERSION_BYTE: Final = bytes([STATE_VERSION])
+
+
+class _Stored(msgspec.Struct, Generic[EntryT], array_like=True, gc=False):
+    entries: list[EntryT]
+    reversals: dict[str, int] | None = None
+    memos: dict[str, Memo] | None = None
+    dirty: set[EpisodeKey] | None = None
+
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_decode_person = msgspec.msgpack.Decoder(_Stored[Visit]).decode
+_decode_place = msgspec.msgpack.Decoder(_Stored[Sale]).decode
+
+
+class PersonState(Ledger[Visit], gc=False):
+    """All that is remembered of one insured person."""
+
+    def dump(self) -> bytes:
+        """The state as bytes, for :meth:`detectors.judge.Judge.person`."""
+        return _VERSION_BYTE + _encode(_Stored(self.entries, self.reversals, self.memos, self.dirty))
+
+
+class PlaceState(Ledger[Sale], gc=False):
+    """All that is remembered of one terminal, institution, collector or trace code."""
+
+    def dump(self) -> bytes:
+        """The state as bytes, for :meth:`detectors.judge.Judge.place`."""
+        return _VERSION_BYTE + _encode(_Stored(self.entries, self.reversals, self.memos, self.dirty))
+
+
+def load_person(scope: Scope, person_id: str, data: bytes | None) -> PersonState:
+    """A new state, or the one that :meth:`PersonState.dump` gave; raises :class:`StateVersionError` for anything else."""
+    if data is None:
+        return PersonState(scope, "person", person_id, [])
+    stored = _read(data, _decode_person)
+    return PersonState(
+        scope, "person", person_id, stored.entries, stored.reversals, stored.memos, stored.dirty, _seen(stored.entries)
+    )
+
+
+def load_place(scope: Scope, kind: str, place_id: str, data: bytes | None) -> PlaceState:
+    """A new state, or the one that :meth:`PlaceState.dump` gave; raises :class:`StateVersionError` for anything else."""
+    if data is None:
+        return PlaceState(scope, kind, place_id, [])
+    stored = _read(data, _decode_place)
+    return PlaceState(
+        scope, kind, place_id, stored.entries, stored.reversals, stored.memos, stored.dirty, _seen(stored.entries)
+    )
+
+
+def _read(data: bytes, decode: Callable[[bytes | memoryview], _Stored[Any]]) -> _Stored[Any]:
+    if data[:1] != _VERSION_BYTE:
+        came = data[0] if data else "nothing"
+        raise StateVersionError(
+            f"expected state of version {STATE_VERSION}, got {came}; "
+            "start with an empty data folder (or state topics) and replay, or run the version that wrote it"
+        )
+    try:
+        return decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StateVersionError(
+            f"expected state of version {STATE_VERSION}, got bytes it cannot read ({error}); they are damaged"
+        ) from None
+
+
+def _seen(entries: list[Any]) -> set[str] | None:
+    known: list[Entry] = entries
+    return {entry.event_id for entry in known} if len(known) > SCAN_LIMIT else None

@@ -1,0 +1,237 @@
+"""The ledger of one subject: its settlements in event-time order, what was taken back, and which episodes must be judged again."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
+
+import msgspec
+
+if TYPE_CHECKING:
+    from detectors.rule import AnyRule
+
+SCAN_LIMIT: Final = 64
+"""Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
+BEGINNING: Final = -(1 << 62)
+
+_at = attrgetter("at")
+_order = attrgetter("at", "event_id")
+
+
+class Entry(msgspec.Struct, array_like=True, gc=False):
+    """One settlement as a ledger keeps it; ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``flags`` of schemas.fact."""
+
+    at: int
+    event_id: str
+    settlement_id: str
+    institution_id: str
+    fund: int
+    flags: int
+
+
+EntryT = TypeVar("EntryT", bound=Entry)
+
+
+class Memo(msgspec.Struct, array_like=True, gc=False):
+    """What was last published of one alert; ``opens`` is the oldest instant its episode looks at. No fingerprint: withdrawn."""
+
+    opens: int
+    raised_at: int
+    revision: int
+    fingerprint: bytes
+
+
+EpisodeKey = tuple[str, str, int]
+"""Detector, detail (such as the generic; empty for most) and the number of the local day or month."""
+
+
+@dataclass
+class Tally:
+    """Arrivals that did not go the ordinary way, counted since the start."""
+
+    late: int = 0
+    """Older than the allowed lateness, judged all the same."""
+    too_old: int = 0
+    """Older than what the ledger keeps: not judged."""
+    over_cap: int = 0
+    """Entries dropped because a ledger reached its cap."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What all ledgers of one kind of subject share. Spans in seconds."""
+
+    rules: tuple[AnyRule, ...]
+    lateness: int
+    retention: int
+    cap: int
+    tally: Tally
+
+
+class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
+    """Entries of one subject in the order (at, event_id), whatever the order in which they came.
+
+    An entry counts from its own time until it is taken back, so what a window holds depends on the events alone.
+    ``changed`` says whether the last call brought anything new.
+    """
+
+    scope: Scope
+    subject_type: str
+    subject_id: str
+    entries: list[EntryT]
+    reversals: dict[str, int] | None = None
+    memos: dict[str, Memo] | None = None
+    dirty: set[EpisodeKey] | None = None
+    seen: set[str] | None = None
+    changed: bool = False
+
+    def insert(self, entry: EntryT) -> bool:
+        """Add a settlement; False if it was known or is older than what is kept."""
+        entries = self.entries
+        count = len(entries)
+        event_id = entry.event_id
+        if self.seen is not None:
+            if event_id in self.seen:
+                self.changed = False
+                return False
+            self.seen.add(event_id)
+        else:
+            for known in entries:
+                if known.event_id == event_id:
+                    self.changed = False
+                    return False
+            if count >= SCAN_LIMIT:
+                self.seen = {known.event_id for known in entries}
+                self.seen.add(event_id)
+        self.changed = True
+        if not count or entry.at > entries[-1].at or _order(entry) > _order(entries[-1]):
+            entries.append(entry)
+            for rule in self.scope.rules:
+                details = rule.glance(entries, count)
+                if details:
+                    self._mark(rule, details, entry.at)
+            return True
+        return self._insert_late(entry)
+
+    def _insert_late(self, entry: EntryT) -> bool:
+        entries, scope = self.entries, self.scope
+        floor = self.floor
+        if entry.at <= floor:
+            scope.tally.too_old += 1
+            if self.seen is not None:
+                self.seen.discard(entry.event_id)
+            self.changed = False
+            return False
+        if entry.at <= floor + scope.retention - scope.lateness:
+            scope.tally.late += 1
+        index = bisect_left(entries, _order(entry), key=_order)
+        entries.insert(index, entry)
+        self._touch(index)
+        return True
+
+    def take_back(self, settlement_id: str, at: int) -> bool:
+        """Note that a settlement was reversed at ``at``, also before it arrived; False if that (or an earlier time) was known."""
+        if self.reversals is None:
+            self.reversals = {}
+        known = self.reversals.get(settlement_id)
+        self.changed = (known is None or at < known) and at > self.floor
+        if not self.changed:
+            return False
+        self.reversals[settlement_id] = at
+        for index, entry in enumerate(self.entries):
+            if entry.settlement_id == settlement_id:
+                self._touch(index)
+        return True
+
+    def reversed_at(self, settlement_id: str) -> int | None:
+        """The earliest instant at which a settlement was taken back."""
+        return self.reversals.get(settlement_id) if self.reversals else None
+
+    def find(self, settlement_id: str) -> Iterator[EntryT]:
+        """The entries of a settlement that are not older than what is kept, whether or not they were cleared away yet."""
+        floor = self.floor
+        return (entry for entry in self.entries if entry.settlement_id == settlement_id and entry.at > floor)
+
+    @property
+    def floor(self) -> int:
+        """Entries at or before this instant are beyond what is kept.
+
+        Measured from the third newest entry: one or two settlements with a date far in the future must not make a subject blind.
+        """
+        entries = self.entries
+        return entries[-3].at - self.scope.retention if len(entries) >= 3 else BEGINNING
+
+    def _touch(self, index: int) -> None:
+        """Mark the episodes of every point whose window holds the entry at ``index`` and that may match."""
+        entries = self.entries
+        changed_at = entries[index].at
+        for rule in self.scope.rules:
+            end = changed_at + rule.width
+            for point in range(index, len(entries)):
+                at = entries[point].at
+                if at >= end and point != index:
+                    break
+                details = rule.glance(entries, point)
+                if details:
+                    self._mark(rule, details, at)
+
+    def _mark(self, rule: AnyRule, details: Sequence[str], at: int) -> None:
+        period = rule.period(at)
+        # an episode that reaches back to what was cleared away keeps the judgement it got when all of it was there
+        if rule.opens(period) <= self.floor:
+            return
+        if self.dirty is None:
+            self.dirty = set()
+        for detail in details:
+            self.dirty.add((rule.detector, detail, period))
+
+    def span(self, start: int, end: int) -> range:
+        """Positions of the entries with ``start <= at < end``."""
+        low = bisect_left(self.entries, start, key=_at)
+        return range(low, bisect_left(self.entries, end, lo=low, key=_at))
+
+    def window(self, index: int, width: int) -> list[EntryT]:
+        """The entries that count at the moment of the entry at ``index``, itself last: (at - width, at], less what was taken back."""
+        entries = self.entries
+        at = entries[index].at
+        start = bisect_right(entries, at - width, hi=index, key=_at)
+        held = entries[start : index + 1]
+        reversals = self.reversals
+        if not reversals:
+            return held
+        return [entry for entry in held if reversals.get(entry.settlement_id, at + 1) > at]
+
+    def counts_at_once(self, index: int) -> bool:
+        """Whether the entry at ``index`` was not already taken back at its own time."""
+        if not self.reversals:
+            return True
+        entry = self.entries[index]
+        return self.reversals.get(entry.settlement_id, entry.at + 1) > entry.at
+
+    def clear_away(self) -> None:
+        """Drop what can no longer change any result, and the oldest entries above the cap."""
+        entries, floor = self.entries, self.floor
+        gone = bisect_right(entries, floor, key=_at) if entries and entries[0].at <= floor else 0
+        if len(entries) - gone > self.scope.cap:
+            self.scope.tally.over_cap += len(entries) - gone - self.scope.cap
+            gone = len(entries) - self.scope.cap
+        if gone:
+            if self.seen is not None:
+                self.seen.difference_update(entry.event_id for entry in entries[:gone])
+            del entries[:gone]
+        if self.reversals:
+            self._clear_reversals(floor)
+        if self.memos:
+            for key in [key for key, memo in self.memos.items() if memo.opens <= floor]:
+                del self.memos[key]
+
+    def _clear_reversals(self, floor: int) -> None:
+        reversals = self.reversals or {}
+        for key in [key for key, at in reversals.items() if at <= floor]:
+            del reversals[key]
+        if len(reversals) > self.scope.cap:
+            newest = sorted(reversals.items(), key=lambda item: (item[1], item[0]))[-self.scope.cap :]
+            self.reversals = dict(newest)
