@@ -14,7 +14,6 @@ CREATE TABLE IF NOT EXISTS panel_hourly
     fund Decimal(18, 2) COMMENT 'settled less taken back'
 )
 ENGINE = ReplacingMergeTree(events)
-PARTITION BY toYYYYMM(hour)
 ORDER BY (hour, mdtrtarea_admvs, fixmedins_code, med_type)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
