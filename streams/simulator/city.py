@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect
 from dataclasses import dataclass, field
-from itertools import accumulate
 from math import cos, exp, hypot, radians
 from random import Random
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from schemas.settlement import Settlement
+from streams.simulator.chance import Choice, pick
 
 SETTLEMENT_NAMES: Final = dict(zip(Settlement.__struct_fields__, Settlement.__struct_encode_fields__, strict=True))
 """Field name -> wire name of a settlement."""
@@ -35,7 +34,6 @@ _INSTITUTION: Final = "".join(
     f'"{SETTLEMENT_NAMES[name]}":"%s",' for name in ("institution_id", "institution_name", "institution_level", "area")
 )
 Place = tuple[float, float]
-T = TypeVar("T")
 
 
 @dataclass(slots=True, eq=False)
@@ -58,19 +56,6 @@ class Institution:
     def pharmacy(self) -> bool:
         """True for a pharmacy, False for a hospital or community centre."""
         return self.level == PHARMACY_LEVEL
-
-
-class Choice(Generic[T]):
-    """Things with weights, to draw from."""
-
-    def __init__(self, things: list[T], weights: list[float]) -> None:
-        self.things = things
-        self._limits = list(accumulate(weights))
-        self._total = self._limits[-1]
-
-    def draw(self, rng: Random) -> T:
-        """One of the things, by weight."""
-        return self.things[min(bisect(self._limits, rng.random() * self._total), len(self.things) - 1)]
 
 
 @dataclass(slots=True, eq=False)
@@ -115,7 +100,7 @@ class City:
 
     def rows(self) -> list[tuple[str, ...]]:
         """The rows of the institution reference file, in the order of its columns."""
-        rows = []
+        rows: list[tuple[str, ...]] = []
         for one in self.institutions:
             latitude = _CENTRE[0] + one.place[1] / _KM_PER_DEGREE
             longitude = _CENTRE[1] + one.place[0] / (_KM_PER_DEGREE * cos(radians(_CENTRE[0])))
@@ -128,7 +113,9 @@ class City:
         # gauss() keeps a spare value between calls; normalvariate() draws the same whatever was drawn before
         return rng.normalvariate(x, spread), rng.normalvariate(y, spread)
 
-    def _found(self, letter: str, name: str, level: str, district: int, place: Place, terminals: int, size: float) -> None:
+    def _found(
+        self, letter: str, name: str, level: str, district: int, place: Place, terminals: int, size: float
+    ) -> None:
         self._serial += 1
         area = self.districts[district][0]
         code = f"{letter}{area}{self._serial:05d}"
@@ -160,7 +147,7 @@ class City:
             district = number if number < len(_DISTRICTS) else self._homes.draw(rng)
             shops[district] += 1
             size = rng.uniform(0.5, 1.5)
-            name = f"{rng.choice(_CHAINS)}{_DISTRICTS[district][0][:2]}{rng.choice(_DISTRICTS[district][1])}{shops[district]}店"
+            name = f"{pick(rng, _CHAINS)}{_DISTRICTS[district][0][:2]}{pick(rng, _DISTRICTS[district][1])}{shops[district]}店"
             place = self._around(district, rng)
             self._found("P", name, PHARMACY_LEVEL, district, place, 1 + (size > 0.8) + (size > 1.2), size)
 
@@ -171,7 +158,9 @@ class City:
         shops = near[:12]
         pharmacies = Choice([one for _, one in shops], [one.size * exp(-away / 1.5) + 1e-6 for away, one in shops])
         reach = {"01": 2.0, "02": 5.0, "03": 9.0}
-        wards = [(one, one.size * exp(-_distance(one.place, place) / reach[one.level]) + 1e-6) for one in self.hospitals]
+        wards = [
+            (one, one.size * exp(-_distance(one.place, place) / reach[one.level]) + 1e-6) for one in self.hospitals
+        ]
         wards.sort(key=lambda pair: (-pair[1], pair[0].code))
         wards = wards[:8]
         centre = min(

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, Final
 
 from streams.simulator.catalogue import ACUTE, CHRONIC, CONSULTATION, INFECTION, Ailment, Article, Catalogue
+from streams.simulator.chance import between, pick
 from streams.simulator.city import City, Institution
 from streams.simulator.people import FAMILY, OTHER, Person, Population
 from streams.simulator.receipts import DAY, Receipt, Till
@@ -37,7 +38,14 @@ class Episodes:
     """Places labelled episodes; :meth:`begin` must be called for each day before the traffic's day is asked for."""
 
     def __init__(
-        self, city: City, population: Population, catalogue: Catalogue, till: Till, traffic: Traffic, days: int, rng: Random
+        self,
+        city: City,
+        population: Population,
+        catalogue: Catalogue,
+        till: Till,
+        traffic: Traffic,
+        days: int,
+        rng: Random,
     ) -> None:
         self._city, self._population, self._catalogue = city, population, catalogue
         self._till, self._traffic, self._days, self._rng = till, traffic, days, rng
@@ -55,7 +63,7 @@ class Episodes:
             for _ in range(max(1, round(density * settlements / 100_000))):
                 params, span = self._parameters(kind)
                 if span <= self._days:
-                    self.stage(kind, self._rng.randint(0, self._days - span), params)
+                    self.stage(kind, between(self._rng, 0, self._days - span), params)
 
     def stage(self, kind: str, day: int, params: dict[str, Any]) -> None:
         """Have one episode begin on a day."""
@@ -75,28 +83,32 @@ class Episodes:
         rng = self._rng
         match kind:
             case "A":
-                params: dict[str, Any] = {"k": rng.randint(4, 10), "w": rng.choice((5, 10, 20)), "rep": rng.choice((1, 1, 3))}
+                params: dict[str, Any] = {
+                    "k": between(rng, 4, 10),
+                    "w": pick(rng, (5, 10, 20)),
+                    "rep": pick(rng, (1, 1, 3)),
+                }
                 return params, 7 * params["rep"] - 5
             case "B":
-                params = {"k": rng.randint(6, 12), "d": rng.choice((5, 10, 20)), "known": rng.random() < 0.6}
+                params = {"k": between(rng, 6, 12), "d": pick(rng, (5, 10, 20)), "known": rng.random() < 0.6}
                 return params, params["d"] + 1
             case "C":
-                params = {"p": rng.randint(3, 5), "d": rng.randint(1, 5)}
+                params = {"p": between(rng, 3, 5), "d": between(rng, 1, 5)}
                 return params, params["d"]
             case "D":
-                params = {"ratio": rng.choice((2.0, 3.0, 4.0)), "d": min(60, max(20, self._days - 2))}
+                params = {"ratio": pick(rng, (2.0, 3.0, 4.0)), "d": min(60, max(20, self._days - 2))}
                 return params, params["d"]
             case "E":
-                params = {"n": rng.choice((12, 15, 20)), "d": rng.randint(7, 14), "orgs": rng.randint(1, 5)}
+                params = {"n": pick(rng, (12, 15, 20)), "d": between(rng, 7, 14), "orgs": between(rng, 1, 5)}
                 return params, params["d"]
             case "F":
-                params = {"n": rng.randint(4, 6), "drugs": 2}
+                params = {"n": between(rng, 4, 6), "drugs": 2}
                 return params, params["n"] + 1
             case "T":
-                params = {"d": min(rng.choice((3, 10, 20, 60)), max(2, self._days - 1))}
+                params = {"d": min(pick(rng, (3, 10, 20, 60)), max(2, self._days - 1))}
                 return params, params["d"] + 1
             case "H1":
-                params = {"k": rng.randint(3, 4), "rounds": min(6, max(1, self._days // 30))}
+                params = {"k": between(rng, 3, 4), "rounds": min(6, max(1, self._days // 30))}
                 return params, 28 * params["rounds"] - 27
             case "H3":
                 length = 84 if self._days >= 180 else 56 if self._days >= 110 else 28
@@ -112,12 +124,14 @@ class Episodes:
         chosen: list[Person] = []
         persons = self._population.persons
         if families:
-            fitting = [one for one in self._population.families if len(one) >= count and one[0].person_id not in self._cast]
-            chosen = self._rng.choice(fitting)[:count] if fitting else []
+            fitting = [
+                one for one in self._population.families if len(one) >= count and one[0].person_id not in self._cast
+            ]
+            chosen = pick(self._rng, fitting)[:count] if fitting else []
         for attempt in range(60 * count):
             if len(chosen) == count:
                 break
-            person = self._rng.choice(persons)
+            person = pick(self._rng, persons)
             free = person.person_id not in self._cast and not person.dialysis and person.age >= 25
             if (free or attempt > 40 * count) and person not in chosen:
                 chosen.append(person)
@@ -129,13 +143,13 @@ class Episodes:
         around = dict.fromkeys(near.home.pharmacies.draw(self._rng) for _ in range(4 * count))
         found = list(around)[:count]
         while len(found) < count:
-            other = self._rng.choice(self._city.pharmacies)
+            other = pick(self._rng, self._city.pharmacies)
             if other not in found:
                 found.append(other)
         return found
 
     def _watched(self) -> tuple[Article, Ailment]:
-        drug = self._rng.choice(self._catalogue.watched)
+        drug = pick(self._rng, self._catalogue.watched)
         ailment = next((one for one in CHRONIC if drug.generic in one.generics), ACUTE[1])
         return drug, ailment
 
@@ -148,14 +162,14 @@ class Episodes:
     def _many_cards(self, episode: Episode, day: int) -> None:
         rng = self._rng
         cards = self._people(episode.params["k"])
-        shop = rng.choice(self._city.pharmacies)
-        terminal = rng.choice(shop.terminals)
+        shop = pick(rng, self._city.pharmacies)
+        terminal = pick(rng, shop.terminals)
         drug, ailment = self._watched()
         for repeat in range(episode.params["rep"]):
             start = min(self._daytime(day + 7 * repeat), (day + 7 * repeat) * DAY + 22 * 3_600)
             moments = sorted(rng.randrange(60 * episode.params["w"]) for _ in cards)
             for person, moment in zip(cards, moments, strict=True):
-                packs = rng.randint(1, 3)
+                packs = between(rng, 1, 3)
                 self._keep(
                     episode, self._till.sell(person, shop, start + moment, [(drug, packs)], ailment, terminal=terminal)
                 )
@@ -167,26 +181,22 @@ class Episodes:
         shops = self._pharmacies(cards[0], 3)
         wares = [self._watched() for _ in range(2)]
         for person in cards:
-            for _ in range(rng.choice((1, 2, 2))):
-                drug, ailment = rng.choice(wares)
+            for _ in range(pick(rng, (1, 2, 2))):
+                drug, ailment = pick(rng, wares)
                 at = self._daytime(day + rng.randrange(episode.params["d"]))
-                basket = [(drug, rng.randint(1, 2))]
-                self._keep(
-                    episode, self._till.sell(person, rng.choice(shops), at, basket, ailment, collector=collector)
-                )
+                basket = [(drug, between(rng, 1, 2))]
+                self._keep(episode, self._till.sell(person, pick(rng, shops), at, basket, ailment, collector=collector))
 
     def _pharmacy_tour(self, episode: Episode, day: int) -> None:
         rng = self._rng
         (person,) = self._people(1)
         drug, ailment = self._watched()
-        at = day * DAY + rng.randint(9, 11) * 3_600
+        at = day * DAY + between(rng, 9, 11) * 3_600
         last = (day + episode.params["d"] - 1) * DAY + 21 * 3_600
         shops = self._pharmacies(person, episode.params["p"])
         for number, shop in enumerate(shops):
-            packs = max(1, round(rng.choice((14, 28, 30)) / drug.pack_days))
-            self._keep(
-                episode, self._till.sell(person, shop, _open(at, rng), [(drug, packs)], ailment)
-            )
+            packs = max(1, round(pick(rng, (14, 28, 30)) / drug.pack_days))
+            self._keep(episode, self._till.sell(person, shop, _open(at, rng), [(drug, packs)], ailment))
             left = len(shops) - 1 - number
             if left:
                 at += max(1_800, round((last - at) / (left + 1) * rng.uniform(0.6, 1.2)))
@@ -200,10 +210,10 @@ class Episodes:
         span, need = episode.params["d"], episode.params["ratio"] * episode.params["d"]
         bought: list[int] = []
         while sum(bought) * drug.pack_days < need:
-            bought.append(max(1, round(rng.choice((14, 28, 30)) / drug.pack_days)))
+            bought.append(max(1, round(pick(rng, (14, 28, 30)) / drug.pack_days)))
         for number, packs in enumerate(bought):
             at = self._daytime(day + number * span // len(bought))
-            self._keep(episode, self._till.sell(person, rng.choice(shops), at, [(drug, packs)], ailment))
+            self._keep(episode, self._till.sell(person, pick(rng, shops), at, [(drug, packs)], ailment))
 
     def _many_visits(self, episode: Episode, day: int) -> None:
         rng = self._rng
@@ -213,36 +223,34 @@ class Episodes:
         count, span = episode.params["n"], episode.params["d"]
         for number in range(count):
             at = (day + number * span // count) * DAY + VISITING.draw(rng)
-            ailment = rng.choice(ACUTE)
-            drug = rng.choice(self._catalogue.products[rng.choice(ailment.generics)])
+            ailment = pick(rng, ACUTE)
+            drug = pick(rng, self._catalogue.products[pick(rng, ailment.generics)])
             services = [(CONSULTATION, 1)]
-            self._keep(
-                episode, self._till.treat(person, rng.choice(wards), at, [(drug, 1)], ailment, services=services)
-            )
+            self._keep(episode, self._till.treat(person, pick(rng, wards), at, [(drug, 1)], ailment, services=services))
 
     def _clinic_and_pharmacy(self, episode: Episode, day: int) -> None:
         rng = self._rng
         (person,) = self._people(1)
         wares = [self._watched() for _ in range(episode.params["drugs"])]
         for number in range(episode.params["n"]):
-            drug, ailment = rng.choice(wares)
+            drug, ailment = pick(rng, wares)
             at = (day + number) * DAY + VISITING.draw(rng)
             hospital = person.home.hospitals.draw(rng)
             self._keep(
                 episode, self._till.treat(person, hospital, at, [(drug, 1)], ailment, services=[(CONSULTATION, 1)])
             )
-            drug, ailment = rng.choice(wares)
+            drug, ailment = pick(rng, wares)
             (shop,) = self._pharmacies(person, 1)
-            at += rng.randint(1_800, 7_200)
+            at += between(rng, 1_800, 7_200)
             self._keep(episode, self._till.sell(person, shop, at, [(drug, 2)], ailment))
 
     def _boxes_sold_twice(self, episode: Episode, day: int) -> None:
         rng = self._rng
         first, second = self._people(2)
         drug, ailment = self._watched()
-        basket = [(drug, rng.randint(1, 2))]
+        basket = [(drug, between(rng, 1, 2))]
         sold = self._till.sell(first, first.shop, self._daytime(day), basket, ailment)
-        other = rng.choice([shop for shop in self._city.pharmacies if shop is not first.shop])
+        other = pick(rng, [shop for shop in self._city.pharmacies if shop is not first.shop])
         at = self._daytime(day + episode.params["d"])
         traces = [item.traces for item in sold.items]
         self._keep(episode, sold)
@@ -255,14 +263,14 @@ class Episodes:
         shop = family[0].shop
         needs = []
         for _ in family:
-            ailment = rng.choice(CHRONIC[:6])
-            drug = rng.choice(self._catalogue.products[rng.choice(ailment.generics)])
+            ailment = pick(rng, CHRONIC[:6])
+            drug = pick(rng, self._catalogue.products[pick(rng, ailment.generics)])
             needs.append((drug, max(1, round(28 / drug.pack_days)), ailment))
         for one in range(episode.params["rounds"]):
             at = self._daytime(day + 28 * one)
             for person, (drug, packs, ailment) in zip(family, needs, strict=True):
                 self._keep(episode, self._till.sell(person, shop, at, [(drug, packs)], ailment, collector=collector))
-                at += rng.randint(20, 80)
+                at += between(rng, 20, 80)
 
     def _long_prescription(self, episode: Episode, day: int) -> None:
         rng = self._rng
@@ -278,7 +286,6 @@ class Episodes:
 
     def _journey(self, episode: Episode, day: int) -> None:
         """A chronic patient buys for weeks ahead at once and is then not seen for as long."""
-        rng = self._rng
         patients = [one for one in self._people(12) if one.rounds]
         person = patients[0] if patients else self._people(1)[0]
         drug, _ = person.rounds[0].basket[0] if person.rounds else (self._watched()[0], 1)
@@ -297,9 +304,9 @@ class Episodes:
         settled = self._till.sell(person, person.shop, at, [(drug, 2)], ailment)
         self._keep(episode, settled)
         for _ in range(episode.params["times"]):
-            at += rng.randint(60, 240)
+            at += between(rng, 60, 240)
             self._keep(episode, self._till.take_back(settled, at))
-            at += rng.randint(60, 300)
+            at += between(rng, 60, 300)
             settled = self._till.settle_again(settled, at)
             self._keep(episode, settled)
 
@@ -309,4 +316,4 @@ def _open(at: int, rng: Random) -> int:
     day, second = divmod(at, DAY)
     if 8 * 3_600 <= second < 22 * 3_600:
         return at
-    return day * DAY + rng.randint(8 * 3_600, 21 * 3_600)
+    return day * DAY + between(rng, 8 * 3_600, 21 * 3_600)

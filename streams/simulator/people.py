@@ -8,6 +8,7 @@ from random import Random
 from typing import Final
 
 from streams.simulator.catalogue import CHRONIC, KIDNEY, Ailment, Article, Catalogue
+from streams.simulator.chance import pick
 from streams.simulator.city import POOLING_AREA, SETTLEMENT_NAMES, City, Institution, Neighbourhood
 
 FAMILY: Final = "1"
@@ -131,9 +132,9 @@ class Population:
     def _person(self, age: int, home: Neighbourhood, shop: Institution, hospital: Institution) -> Person:
         rng = self._rng
         serial = len(self.persons)
-        employee = 22 <= age and rng.random() < 0.45
+        employee = age >= 22 and rng.random() < 0.45
         if employee:
-            kind = "1201" if age >= 60 else rng.choice(("1101", "1101", "1103"))
+            kind = "1201" if age >= 60 else pick(rng, ("1101", "1101", "1103"))
         else:
             kind = "1402" if age < 6 else "1403" if age < 18 else "1404" if age < 22 else "1501" if age < 60 else "1601"
         person_id = f"{home.area}{rng.randrange(1000):03d}{serial:07d}"
@@ -159,13 +160,13 @@ class Population:
 
     def _round(self, ailments: list[Ailment], taken: dict[str, None]) -> Round:
         rng = self._rng
-        days = rng.choice(_SUPPLY)
+        days = pick(rng, _SUPPLY)
         basket = []
         for ailment in ailments:
             for generic in rng.sample(ailment.generics, min(len(ailment.generics), 1 if rng.random() < 0.7 else 2)):
                 if generic not in taken:
                     taken[generic] = None
-                    drug = rng.choice(self._catalogue.products[generic])
+                    drug = pick(rng, self._catalogue.products[generic])
                     basket.append((drug, max(1, round(days / drug.pack_days))))
         lasts = [drug.pack_days * packs for drug, packs in basket] or [days]
         return Round(basket, max(7, min(lasts)), ailments[0])

@@ -34,12 +34,13 @@ _HEAD: Final = (
     f'"{_S["diagnoses"]}":[{{"{_D["code"]}":"%s","{_D["name"]}":"%s","{_D["main"]}":"1","{_D["kind"]}":"1"}}],'
     f'"{_S["collector_id"]}":%s,"{_S["collector_relation"]}":%s,"{_S["long_prescription"]}":"%s","{_S["lines"]}":[%s]}}'
 )
+_BILLED: Final = f'%s"{_L["quantity"]}":"%d","{_L["price"]}":"%s","{_L["amount"]}":"%s","{_L["in_scope"]}":"%s","{_L["supply_days"]}":%s,'
 _LINE: Final = (
-    f'{{"{_L["line_id"]}":"%s-%d",%s"{_L["quantity"]}":"%d","{_L["price"]}":"%s","{_L["amount"]}":"%s",'
-    f'"{_L["in_scope"]}":"%s","{_L["supply_days"]}":%s,"{_L["incurred_at"]}":"%s","{_L["doctor_id"]}":%s,'
-    f'"{_L["department_id"]}":%s,"{_L["prescription_id"]}":%s,"{_L["external_prescription"]}":"%s",'
+    f'{{"{_L["line_id"]}":"%s-%d",%s"{_L["incurred_at"]}":"%s",%s"{_L["external_prescription"]}":"0",'
     f'"{_L["trace_codes"]}":[%s]}}'
 )
+_SOLD: Final = f'"{_L["doctor_id"]}":null,"{_L["department_id"]}":null,"{_L["prescription_id"]}":null,'
+_ORDERED: Final = f'"{_L["doctor_id"]}":"D%s%06d","{_L["department_id"]}":"%s","{_L["prescription_id"]}":"R%s",'
 _CLOCK: Final = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
 _SECONDS: Final = tuple(f"{second:02d}" for second in range(60))
 _DEPARTMENTS: Final = ("A03", "A04", "A07", "A12", "A32", "A50")
@@ -93,6 +94,7 @@ class Till:
         self._serial = serial
         self._boxes = serial
         self._days: dict[int, tuple[str, str]] = {}
+        self._bills: dict[tuple[str, int, int], str] = {}
 
     def sell(
         self,
@@ -174,26 +176,15 @@ class Till:
         original = receipt.takes_back
         visit = original.settlement_id if original is not None else settlement_id
         care = receipt.care
-        sold = care == PHARMACY
-        doctor = department = prescription = "null"
-        if not sold:
-            pick = receipt.serial * 2_654_435_761 >> 7
-            doctor = f'"D{receipt.institution.area}{pick % 40 + int(receipt.institution.code[7:]) * 40:06d}"'
-            department = f'"{_DEPARTMENTS[pick % len(_DEPARTMENTS)]}"'
-            prescription = f'"R{settlement_id}"'
-        lines = []
-        for number, item in enumerate(receipt.items, start=1):
-            article = item.article
-            amount = article.price * item.count
-            days = f'"{item.days}"' if item.days else "null"
-            scope = _yuan(amount * article.scope // 100)
-            lines.append(
-                _LINE
-                % (
-                    settlement_id, number, article.fragment, item.count, _yuan(article.price), _yuan(amount), scope, days, at,
-                    doctor, department, prescription, "0", item.traces,
-                )
-            )  # fmt: skip
+        order = _SOLD
+        if care != PHARMACY:
+            pick = receipt.serial * _STRIDE >> 9
+            doctor = pick % 40 + int(receipt.institution.code[7:]) * 40
+            order = _ORDERED % (receipt.institution.area, doctor, _DEPARTMENTS[pick % len(_DEPARTMENTS)], settlement_id)
+        lines = [
+            _LINE % (settlement_id, number, self._billed(item), at, order, item.traces)
+            for number, item in enumerate(receipt.items, start=1)
+        ]
         sign = "" if original is None else "-"
         fund = sign + _yuan(receipt.fund)
         collector = receipt.collector
@@ -218,6 +209,17 @@ class Till:
                 "1" if receipt.long_prescription else "0", ",".join(lines),
             )
         ).encode()  # fmt: skip
+
+    def _billed(self, item: Item) -> str:
+        """The part of a fee line that depends only on what is billed."""
+        key = (item.article.code, item.count, item.days)
+        known = self._bills.get(key)
+        if known is None:
+            article, amount = item.article, item.article.price * item.count
+            scope, days = _yuan(amount * article.scope // 100), f'"{item.days}"' if item.days else "null"
+            known = _BILLED % (article.fragment, item.count, _yuan(article.price), _yuan(amount), scope, days)
+            self._bills[key] = known
+        return known
 
     def _receipt(
         self,
@@ -279,9 +281,7 @@ class Till:
         day, second = divmod(receipt.at, DAY)
         minute, second = divmod(second, 60)
         clock = _CLOCK[minute]
-        receipt.event_id = (
-            f"{receipt.institution.code}{self._day(day)[1]}{clock[:2]}{clock[3:5]}{_SECONDS[second]}{receipt.serial:010d}"
-        )
+        receipt.event_id = f"{receipt.institution.code}{self._day(day)[1]}{clock[:2]}{clock[3:5]}{_SECONDS[second]}{receipt.serial:010d}"
         return receipt
 
     def _day(self, day: int) -> tuple[str, str]:

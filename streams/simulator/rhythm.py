@@ -8,7 +8,9 @@ from random import Random
 from typing import Final
 
 _STEPS: Final = 4_096
-_SLACK: Final = 31  # seconds between two table entries at the busiest hour, so that no second of the day is out of reach
+_SLACK: Final = (
+    31  # seconds between two table entries at the busiest hour, so that no second of the day is out of reach
+)
 
 # weights per hour from midnight
 _SHOP_HOURS: Final = (0, 0, 0, 0, 0, 0, 0, 3, 10, 15, 14, 10, 7, 6, 8, 9, 10, 12, 14, 15, 12, 5, 0, 0)
@@ -49,6 +51,7 @@ class Rhythm:
     def __init__(self, first: date) -> None:
         self._first = first
         self._weekday = first.weekday()
+        self._seasons: dict[int, float] = {}
 
     def weekday(self, day: int) -> int:
         """Monday = 0."""
@@ -56,8 +59,11 @@ class Rhythm:
 
     def season(self, day: int) -> float:
         """How much people catch: 1 on average, more in January than in July."""
-        yearday = (self._first + timedelta(days=day)).timetuple().tm_yday
-        return 1 + 0.3 * cos(2 * pi * (yearday - 15) / 365)
+        known = self._seasons.get(day)
+        if known is None:
+            yearday = (self._first + timedelta(days=day)).timetuple().tm_yday
+            known = self._seasons[day] = 1 + 0.3 * cos(2 * pi * (yearday - 15) / 365)
+        return known
 
     def shopping_day(self, day: int, rng: Random) -> int:
         """``day`` or a day soon after on which people rather go to a pharmacy."""

@@ -8,13 +8,37 @@ from random import Random
 from typing import Any, Final
 
 from streams.simulator.catalogue import (
-    ACUTE, BED, CONSULTATION, DIALYSIS, DRESSING, EMERGENCY, IMAGING, INFECTION, INFUSION, KIDNEY, LABORATORY, NURSING,
-    STAYS, WARD_CARE, WOUND, Ailment, Article, Catalogue,
+    ACUTE,
+    BED,
+    CONSULTATION,
+    DIALYSIS,
+    DRESSING,
+    EMERGENCY,
+    IMAGING,
+    INFECTION,
+    INFUSION,
+    KIDNEY,
+    LABORATORY,
+    NURSING,
+    STAYS,
+    WARD_CARE,
+    WOUND,
+    Ailment,
+    Article,
+    Catalogue,
 )  # fmt: skip
+from streams.simulator.chance import between, pick
 from streams.simulator.city import Institution
-from streams.simulator.people import CareHome, Person, Population, Round
+from streams.simulator.people import CareHome, Person, Round
 from streams.simulator.receipts import (
-    CHRONIC_CARE, DAY, EMERGENCY_ROOM, INPATIENT, OUTPATIENT, SPECIAL_CARE, Receipt, Till,
+    CHRONIC_CARE,
+    DAY,
+    EMERGENCY_ROOM,
+    INPATIENT,
+    OUTPATIENT,
+    SPECIAL_CARE,
+    Receipt,
+    Till,
 )  # fmt: skip
 from streams.simulator.rhythm import EMERGENCIES, SESSIONS, SHOPPING, VISITING, Rhythm
 
@@ -23,7 +47,7 @@ LEGITIMATE: Final = "legitimate"
 
 _REVERSED: Final = 0.006
 _SETTLED_AGAIN: Final = 0.6
-_SERIES: Final = 0.008  # of visits lead to daily infusions or dressings
+_SERIES: Final = 0.001  # of visits lead to daily infusions or dressings
 _DIALYSIS_EPISODE: Final = 15
 _HOME_SHOP_HABIT: Final = 0.8
 
@@ -47,15 +71,22 @@ class Traffic:
     """
 
     def __init__(
-        self, population: Population, catalogue: Catalogue, till: Till, rhythm: Rhythm, days: int, rng: Random
+        self,
+        persons: list[Person],
+        care_homes: list[CareHome],
+        catalogue: Catalogue,
+        till: Till,
+        rhythm: Rhythm,
+        days: int,
+        rng: Random,
     ) -> None:
         self.episodes: list[Episode] = []
         self._catalogue, self._till, self._rhythm, self._days, self._rng = catalogue, till, rhythm, days, rng
         self._planned: dict[int, list[Receipt]] = {}
         self._due: dict[int, list[tuple[Callable[..., None], Any]]] = {}
-        for person in population.persons:
+        for person in persons:
             self._settle_in(person)
-        for home in population.care_homes:
+        for home in care_homes:
             for person in home.residents:
                 person.stocked_until = days  # the collector looks after their medicines
             self._appoint(rng.randrange(28), self._collection, home)
@@ -107,10 +138,10 @@ class Traffic:
         self.plan(receipt)
         rng = self._rng
         if rng.random() < _REVERSED:
-            later = rng.randint(90, 1_800) if rng.random() < 0.75 else rng.randint(DAY // 2, 3 * DAY)
+            later = between(rng, 90, 1_800) if rng.random() < 0.75 else between(rng, DAY // 2, 3 * DAY)
             self.plan(self._till.take_back(receipt, receipt.at + later))
             if rng.random() < _SETTLED_AGAIN:
-                self.plan(self._till.settle_again(receipt, receipt.at + later + rng.randint(30, 600)))
+                self.plan(self._till.settle_again(receipt, receipt.at + later + between(rng, 30, 600)))
 
     def _shop(self, person: Person) -> Institution:
         return person.shop if self._rng.random() < _HOME_SHOP_HABIT else person.home.pharmacies.draw(self._rng)
@@ -134,11 +165,20 @@ class Traffic:
             self._keep(self._till.sell(person, shop, at, one.basket, one.ailment, collector=person.collector))
         else:
             at = day * DAY + VISITING.draw(rng)
-            services = [(CONSULTATION, 1), (LABORATORY, rng.randint(2, 12))] if rng.random() < 0.3 else [(CONSULTATION, 1)]
+            services = (
+                [(CONSULTATION, 1), (LABORATORY, between(rng, 2, 12))] if rng.random() < 0.3 else [(CONSULTATION, 1)]
+            )
             hospital = self._hospital(person)
             self._keep(
                 self._till.treat(
-                    person, hospital, at, one.basket, one.ailment, services=services, care=CHRONIC_CARE, disease="M03900"
+                    person,
+                    hospital,
+                    at,
+                    one.basket,
+                    one.ailment,
+                    services=services,
+                    care=CHRONIC_CARE,
+                    disease="M03900",
                 )
             )
         # most people run short for a day or two, a few come early
@@ -148,17 +188,20 @@ class Traffic:
     def _purchase(self, person: Person, day: int) -> None:
         rng = self._rng
         if day > person.away_until:
-            ailment = rng.choice(ACUTE)
+            ailment = pick(rng, ACUTE)
             self._keep(
-                self._till.sell(person, self._shop(person), day * DAY + SHOPPING.draw(rng), self._remedies(ailment), ailment)
+                self._till.sell(
+                    person, self._shop(person), day * DAY + SHOPPING.draw(rng), self._remedies(ailment), ailment
+                )
             )
         self._appoint(self._next_purchase(person, day), self._purchase, person)
 
     def _remedies(self, ailment: Ailment) -> list[tuple[Article, int]]:
         rng = self._rng
         count = min(len(ailment.generics), 1 + (rng.random() < 0.35))
-        generics = rng.sample(ailment.generics, count)
-        return [(rng.choice(self._catalogue.products[generic]), 1 + (rng.random() < 0.3)) for generic in generics]
+        at = int(rng.random() * len(ailment.generics))
+        generics = [ailment.generics[(at + number) % len(ailment.generics)] for number in range(count)]
+        return [(pick(rng, self._catalogue.products[generic]), 1 + (rng.random() < 0.3)) for generic in generics]
 
     def _visit(self, person: Person, day: int) -> None:
         rng = self._rng
@@ -168,10 +211,10 @@ class Traffic:
         if rng.random() < _SERIES and not person.dialysis:
             self._series(person, day)
             return
-        ailment = ACUTE[0] if rng.random() < 0.4 else rng.choice(ACUTE)
+        ailment = ACUTE[0] if rng.random() < 0.4 else pick(rng, ACUTE)
         if rng.random() < 0.07:
             hospital = person.hospital if person.hospital.level != "01" else person.home.dialysis
-            services = [(EMERGENCY, 1), (LABORATORY, rng.randint(5, 25)), (IMAGING, rng.randint(1, 20))]
+            services = [(EMERGENCY, 1), (LABORATORY, between(rng, 5, 25)), (IMAGING, between(rng, 1, 20))]
             at = day * DAY + EMERGENCIES.draw(rng)
             self._keep(
                 self._till.treat(
@@ -181,14 +224,14 @@ class Traffic:
             return
         services = [(CONSULTATION, 1)]
         if rng.random() < 0.45:
-            services.append((LABORATORY, rng.randint(2, 30)))
+            services.append((LABORATORY, between(rng, 2, 30)))
         if rng.random() < 0.15:
-            services.append((IMAGING, rng.randint(4, 40)))
+            services.append((IMAGING, between(rng, 4, 40)))
         remedies = self._remedies(ailment) if rng.random() < 0.75 else []
         at = day * DAY + VISITING.draw(rng)
         self._keep(self._till.treat(person, self._hospital(person), at, remedies, ailment, services=services))
         if rng.random() < 0.15:
-            later = at + rng.randint(1_500, 9_000)
+            later = at + between(rng, 1_500, 9_000)
             self._keep(self._till.sell(person, self._shop(person), later, self._remedies(ailment), ailment))
 
     def _stay(self, person: Person, day: int) -> None:
@@ -198,10 +241,15 @@ class Traffic:
             return
         nights = min(28, 2 + int(rng.expovariate(1 / 6)))
         person.away_until = day + nights
-        ailment = rng.choice(STAYS)
+        ailment = pick(rng, STAYS)
         hospital = person.hospital if person.hospital.level != "01" else person.home.dialysis
-        services = [(BED, nights), (NURSING, nights), (WARD_CARE, nights * rng.randint(3, 9)), (LABORATORY, nights * 6)]
-        drugs = [(rng.choice(self._catalogue.drugs), rng.randint(1, 4)) for _ in range(2)]
+        services = [
+            (BED, nights),
+            (NURSING, nights),
+            (WARD_CARE, nights * between(rng, 3, 9)),
+            (LABORATORY, nights * 6),
+        ]
+        drugs = [(pick(rng, self._catalogue.drugs), between(rng, 1, 4)) for _ in range(2)]
         at = (day + nights) * DAY + VISITING.draw(rng)
         self._keep(
             self._till.treat(person, hospital, at, drugs, ailment, services=services, care=INPATIENT, begun_day=day)
@@ -228,7 +276,7 @@ class Traffic:
     def _series(self, person: Person, day: int) -> None:
         """Infusions or dressings every day at one place."""
         rng = self._rng
-        count = min(rng.randint(5, 12), self._days - day)
+        count = min(between(rng, 5, 12), self._days - day)
         episode = Episode("H5", LEGITIMATE, {"n": count})
         ailment, service = (INFECTION, INFUSION) if rng.random() < 0.6 else (WOUND, DRESSING)
         person.away_until = max(person.away_until, day + count - 1)
@@ -250,7 +298,7 @@ class Traffic:
                 packs = [(drug, max(1, round(28 / drug.pack_days))) for drug, _ in one.basket]
                 receipt = self._till.sell(person, home.shop, at, packs, one.ailment, collector=home.collector)
                 self.plan(receipt, episode)
-                at += rng.randint(25, 110)
+                at += between(rng, 25, 110)
         if episode.event_ids:
             self.episodes.append(episode)
         self._appoint(self._rhythm.shopping_day(day + 28, rng), self._collection, home)
