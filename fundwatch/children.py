@@ -1,7 +1,7 @@
-"""Starts, watches, restarts and stops the processes of one run; none of them outlives it, whatever ends it.
+"""Starts, watches, restarts and stops processes that never outlive the one that started them, whatever ends it.
 
 A child is tied to its parent by the kernel (Linux), elsewhere by a watcher on a pipe: see :mod:`fundwatch.leash`. The kernel's tie
-is to the *thread* that started the child: run the event loop of :class:`Children` in the main thread.
+is to the *thread* that started the child: launch children from an event loop in the main thread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,12 +71,12 @@ class Tie:
 
 
 class Child:
-    """A part that runs; ``restarts`` counts its processes after the first. Made and kept by :class:`Children`."""
+    """A part that runs; ``restarts`` counts its processes after the first."""
 
-    def __init__(self, part: Part, changed: Callable[[], None]) -> None:
+    def __init__(self, part: Part) -> None:
         self.part = part
         self.restarts = 0
-        self._changed = changed
+        self._wanted = True
         self._process: asyncio.subprocess.Process | None = None
         self._tie: Tie | None = None
         self._ready_at: float | None = None
@@ -110,39 +110,52 @@ class Child:
             )
         self._tie.started()
         log.info("child_started", name=part.name, pid=self.pid)
-        self._changed()
         try:
             await self._await_ready(self._process)
         except BaseException:
-            await self.end(0.0)
+            await self._end(0.0)
             raise
         self._ready_at = time.monotonic()
         log.info("child_ready", name=part.name, pid=self.pid)
 
-    async def keep(self) -> None:
-        """Restart the process whenever it ends; raises StartError when it failed to answer too many times in a row."""
+    async def keep(self, changed: Callable[[], None] = lambda: None) -> None:
+        """Start the process again whenever it ends, until :meth:`stop`; ``changed`` is called after every change of ``pid``.
+
+        Pauses grow while its lives are short. Raises StartError when it failed to answer too many times in a row.
+        """
         short_lives = failed_starts = 0
         while self._process is not None:
             code = await self._process.wait()
             self._clear()
+            changed()
+            if not self._wanted:
+                return
             if self._ready_at is not None and time.monotonic() - self._ready_at > _HEALTHY_SECONDS:
                 short_lives = 0
             pause = min(_FIRST_PAUSE * 2.0 ** min(short_lives, 8), _LONGEST_PAUSE)
             short_lives += 1
             log.warning("child_ended", name=self.part.name, exit_code=code, restart_in=pause)
             await asyncio.sleep(pause)
+            if not self._wanted:
+                return
             self.restarts += 1
             try:
                 await self.launch()
                 failed_starts = 0
             except StartError as error:
                 failed_starts += 1
-                log.error("child_start_failed", name=self.part.name, attempt=failed_starts, reason=str(error))
-                if failed_starts >= self.part.attempts:
-                    raise
+                if self._wanted:
+                    log.error("child_start_failed", name=self.part.name, attempt=failed_starts, reason=str(error))
+                    if failed_starts >= self.part.attempts:
+                        raise
+            changed()
 
-    async def end(self, patience: float) -> None:
-        """End the process: ask it, and kill it when it is still there after ``patience`` seconds (0: kill at once)."""
+    async def stop(self) -> None:
+        """Ask the process to end, kill it when it has not in time; it is not started again. May be repeated."""
+        self._wanted = False
+        await self._end(self.part.stop_within)
+
+    async def _end(self, patience: float) -> None:
         process = self._process
         if process is None:
             return
@@ -185,78 +198,8 @@ class Child:
             os.killpg(self._process.pid, signal.SIGKILL)
         self._tie.ended()
         self._tie = None
-        self._changed()
 
     def _last_words(self) -> str:
         lines = self.part.log.read_bytes()[-2_000:].decode(errors="replace").split("\n")
         said = [line.strip() for line in lines if line.strip()]
         return said[-1] if said else f"it said nothing in {self.part.log}"
-
-
-class Children:
-    """The processes of one run, started in order and stopped in reverse: ``async with Children() as children``.
-
-    ``changed`` is called, in the event loop, after every change of a process id.
-    """
-
-    def __init__(self, changed: Callable[[], None] = lambda: None) -> None:
-        self._changed = changed
-        self._children: dict[str, Child] = {}
-        self._keepers: dict[str, asyncio.Task[None]] = {}
-
-    async def __aenter__(self) -> Children:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.stop()
-
-    def __iter__(self) -> Iterator[Child]:
-        return iter(self._children.values())
-
-    def __getitem__(self, name: str) -> Child:
-        return self._children[name]
-
-    @property
-    def pids(self) -> dict[str, int]:
-        """The process id of every child that has a process now, by name."""
-        return {name: child.pid for name, child in self._children.items() if child.pid is not None}
-
-    @property
-    def restarts(self) -> int:
-        """How many times a child was started again."""
-        return sum(child.restarts for child in self._children.values())
-
-    async def start(self, part: Part) -> Child:
-        """Start a part, wait until it answers, keep it running from then on.
-
-        Raises StartError when it ends or does not answer in time; the children started before go on.
-        """
-        if part.name in self._keepers:
-            raise ValueError(f"expected one child of the name {part.name}, got a second one")
-        child = self._children[part.name] = Child(part, self._changed)
-        await child.launch()
-        self._keepers[part.name] = asyncio.create_task(child.keep(), name=f"keeper of {part.name}")
-        return child
-
-    async def broken(self) -> StartError:
-        """Wait until a child cannot be kept running any more; returns the reason."""
-        if not self._keepers:
-            raise ValueError("expected a started child to watch, got none")
-        done, _ = await asyncio.wait(self._keepers.values(), return_when=asyncio.FIRST_EXCEPTION)
-        for keeper in done:
-            error = None if keeper.cancelled() else keeper.exception()
-            if isinstance(error, StartError):
-                return error
-            if error is not None:
-                raise error
-        return StartError("expected the children to run, they were stopped")
-
-    async def stop(self, *names: str) -> None:
-        """Stop the named children, or all: the last started first, each one asked, waited for, then killed."""
-        for name in reversed([name for name in self._children if not names or name in names]):
-            if keeper := self._keepers.pop(name, None):
-                keeper.cancel()
-                await asyncio.gather(keeper, return_exceptions=True)
-            child = self._children[name]
-            await child.end(child.part.stop_within)
-            log.info("child_stopped", name=name)

@@ -7,14 +7,15 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from fundwatch import leash
-from fundwatch.children import Children, Part, Tie
+from fundwatch.children import Child, Part, Tie
 from fundwatch.errors import StartError
 
 _PATIENT = "import time\ntime.sleep(600)\n"
@@ -26,6 +27,23 @@ def part(tmp_path: Path, script: str, name: str = "child", **more: object) -> Pa
     code = f"import pathlib\nready = pathlib.Path({str(ready)!r})\n" + textwrap.dedent(script)
     settings: dict[str, object] = {"ready": ready.exists, "start_within": 20.0} | more
     return Part(name, [sys.executable, "-c", code], tmp_path / "logs" / f"{name}.log", **settings)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def running(
+    of: Part, changed: Callable[[], None] = lambda: None
+) -> AsyncIterator[tuple[Child, asyncio.Task[None]]]:
+    """A child that was started and is kept running until the end of the block."""
+    child = Child(of)
+    await child.launch()
+    keeper = asyncio.create_task(child.keep(changed))
+    try:
+        yield child, keeper
+    finally:
+        await child.stop()
+        with suppress(StartError):
+            await keeper
+        assert child.pid is None
 
 
 async def until(holds: Callable[[], object], within: float = 20.0) -> None:
@@ -52,21 +70,17 @@ async def test_start_returns_when_the_child_answers_and_stop_asks_it_to_end(tmp_
         ready.touch()
         time.sleep(600)
     """
-    async with Children() as children:
-        child = await children.start(part(tmp_path, script))
+    async with running(part(tmp_path, script)) as (child, _):
         assert child.ready
-        assert children.pids == {"child": child.pid}
-    assert children.pids == {}
+        assert child.pid
     assert (tmp_path / "logs" / "child.log").read_text() == "asked to end\n"
 
 
 async def test_a_child_that_will_not_end_is_killed(tmp_path: Path) -> None:
     script = f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nready.touch()\n{_PATIENT}"
-    children = Children()
-    child = await children.start(part(tmp_path, script, stop_within=0.1))
-    pid = child.pid
-    assert pid
-    await children.stop()
+    async with running(part(tmp_path, script, stop_within=0.1)) as (child, _):
+        pid = child.pid
+        assert pid
     assert gone(pid)
 
 
@@ -77,44 +91,59 @@ import os
 print(os.environ["FUNDWATCH_TEST_HERE"], os.environ["FUNDWATCH_TEST_ADDED"], flush=True)
 ready.touch()
 {_PATIENT}"""
-    async with Children() as children:
-        await children.start(part(tmp_path, script, env={"FUNDWATCH_TEST_ADDED": "2"}))
+    async with running(part(tmp_path, script, env={"FUNDWATCH_TEST_ADDED": "2"})):
+        pass
     assert (tmp_path / "logs" / "child.log").read_text() == "1 2\n"
 
 
 async def test_a_child_that_ends_instead_of_answering_is_told_with_its_last_words(tmp_path: Path) -> None:
-    children = Children()
+    child = Child(part(tmp_path, "import sys\nprint('the port is taken', flush=True)\nsys.exit(3)"))
     with pytest.raises(StartError, match=r"expected child to answer, but it ended with 3: the port is taken"):
-        await children.start(part(tmp_path, "import sys\nprint('the port is taken', flush=True)\nsys.exit(3)"))
-    assert children.pids == {}
+        await child.launch()
+    assert child.pid is None
 
 
 async def test_a_child_that_does_not_answer_in_time_is_told_and_ended(tmp_path: Path) -> None:
-    seen: list[dict[str, int]] = []
-    children = Children(lambda: seen.append(children.pids))
+    pids: list[int | None] = []
+
+    def ready() -> bool:
+        pids.append(child.pid)
+        return False
+
+    child = Child(part(tmp_path, _PATIENT, ready=ready, start_within=0.2))
     with pytest.raises(StartError, match=r"expected child to answer within 0 s, it did not; its log is .*child\.log"):
-        await children.start(part(tmp_path, _PATIENT, start_within=0.2))
-    assert gone(seen[0]["child"])
-    assert seen[-1] == {}
+        await child.launch()
+    assert pids[0]
+    assert gone(pids[0])
 
 
 async def test_a_program_that_does_not_exist_is_told(tmp_path: Path) -> None:
     missing = Part("ghost", ["no-such-program-here"], tmp_path / "ghost.log", ready=lambda: False)
     with pytest.raises(StartError, match=r"expected to run no-such-program-here, got: No such file or directory"):
-        await Children().start(missing)
+        await Child(missing).launch()
 
 
 async def test_a_killed_child_is_started_again_and_counted(tmp_path: Path) -> None:
     seen: list[int | None] = []
-    children = Children(lambda: seen.append(children.pids.get("child")))
-    async with children:
-        child = await children.start(part(tmp_path, f"ready.touch()\n{_PATIENT}"))
+    async with running(part(tmp_path, f"ready.touch()\n{_PATIENT}"), lambda: seen.append(child.pid)) as (child, _):
         first = child.pid
         assert first
         os.kill(first, signal.SIGKILL)
-        await until(lambda: child.ready and child.pid != first)
-        assert (child.restarts, children.restarts) == (1, 1)
-        assert seen == [first, None, child.pid]
+        await until(lambda: len(seen) == 2)
+        assert child.ready
+        assert child.restarts == 1
+        assert seen == [None, child.pid]
+        assert child.pid != first
+
+
+async def test_a_child_that_is_stopped_before_it_was_started_again_stays_stopped(tmp_path: Path) -> None:
+    async with running(part(tmp_path, f"ready.touch()\n{_PATIENT}")) as (child, keeper):
+        assert child.pid
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: child.pid is None)
+        await child.stop()
+        await asyncio.wait_for(keeper, 20)
+        assert child.restarts == 0
 
 
 async def test_what_a_dead_child_had_started_is_gone_before_it_starts_again(tmp_path: Path) -> None:
@@ -124,8 +153,7 @@ started = subprocess.Popen([sys.executable, "-c", {_PATIENT!r}])
 print(started.pid, flush=True)
 ready.touch()
 {_PATIENT}"""
-    async with Children() as children:
-        child = await children.start(part(tmp_path, script))
+    async with running(part(tmp_path, script)) as (child, _):
         left_behind = int((tmp_path / "logs" / "child.log").read_text())
         assert child.pid
         os.kill(child.pid, signal.SIGKILL)
@@ -140,41 +168,19 @@ ready.touch()
 {_PATIENT}"""
     answers = iter([False, True])
     first_only = part(tmp_path, script, attempts=2, ready=lambda: next(answers, False))
-    async with Children() as children:
-        child = await children.start(first_only)
+    async with running(first_only) as (child, keeper):
         await until((tmp_path / "child.ready").exists)
         assert child.pid
         os.kill(child.pid, signal.SIGKILL)
-        reason = await asyncio.wait_for(children.broken(), 20)
-        assert "ended with 1: my folder is broken" in str(reason)
+        with pytest.raises(StartError, match="ended with 1: my folder is broken"):
+            await asyncio.wait_for(asyncio.shield(keeper), 20)
         assert child.restarts == 2
-
-
-async def test_the_last_started_is_stopped_first(tmp_path: Path) -> None:
-    ended: list[str] = []
-    children = Children(
-        lambda: ended.extend(name for name in ("a", "b", "c") if name not in children.pids and name not in ended)
-    )
-    for name in ("a", "b", "c"):
-        await children.start(part(tmp_path, f"ready.touch()\n{_PATIENT}", name))
-    ended.clear()
-    await children.stop("b")
-    assert ended == ["b"]
-    await children.stop()
-    assert ended == ["b", "c", "a"]
-
-
-async def test_two_children_of_one_name_are_refused(tmp_path: Path) -> None:
-    async with Children() as children:
-        await children.start(part(tmp_path, f"ready.touch()\n{_PATIENT}"))
-        with pytest.raises(ValueError, match="one child of the name child"):
-            await children.start(part(tmp_path, _PATIENT))
 
 
 _PARENT = """
 import asyncio, sys
 from pathlib import Path
-from fundwatch.children import Children, Part
+from fundwatch.children import Child, Part
 
 async def main(folder, depth):
     if depth == 0:
@@ -182,11 +188,11 @@ async def main(folder, depth):
         Path(folder, "0").touch()
         await asyncio.sleep(600)
     argv = [sys.executable, __file__, folder, str(depth - 1)]
-    async with Children() as children:
-        child = await children.start(Part("next", argv, Path(folder, f"log{depth}"), ready=Path(folder, str(depth - 1)).exists))
-        Path(folder, f"pid{depth}").write_text(str(child.pid))
-        Path(folder, str(depth)).touch()
-        await asyncio.sleep(600)
+    child = Child(Part("next", argv, Path(folder, f"log{depth}"), ready=Path(folder, str(depth - 1)).exists))
+    await child.launch()
+    Path(folder, f"pid{depth}").write_text(str(child.pid))
+    Path(folder, str(depth)).touch()
+    await asyncio.sleep(600)
 
 asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
