@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -22,6 +23,7 @@ from schemas.settlement import MAX_BYTES, decode_settlement
 BATCH: Final = 2_000
 """Settlements between two reviews: touched subjects are reviewed once each, as the worker does per fetched batch."""
 CHUNK: Final = 1 << 20
+PACKED_CHUNK: Final = 1 << 16
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
 
@@ -41,19 +43,18 @@ class BacktestResult:
     alerts_sha256: str
 
 
-def open_settlements(path: str | Path) -> Iterator[bytes]:
+def open_settlements(path: str | Path, read: Callable[[int], None] | None = None) -> Iterator[bytes]:
     """The lines of a settlement file, plain or zstd, ``-`` for standard input; streamed, never loaded whole.
 
-    A line too long to be a settlement comes cut, so that the decoder refuses it. Raises :class:`UnreadableInputError`.
+    A line too long to be a settlement comes cut, so that the decoder refuses it. ``read`` hears how many bytes of the file as it is
+    stored have been read (not for standard input). Raises :class:`UnreadableInputError`.
     """
     try:
         with sys.stdin.buffer if str(path) == "-" else Path(path).open("rb") as raw:
             buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
             packed = buffered.peek(len(ZSTD_MAGIC))[: len(ZSTD_MAGIC)] == ZSTD_MAGIC
-            source: BinaryIO = buffered
-            if packed:
-                source = zstandard.ZstdDecompressor().stream_reader(buffered, read_across_frames=True)
-            yield from _lines(source)
+            chunks = _unpacked(buffered) if packed else iter(partial(buffered.read, CHUNK), b"")
+            yield from _lines(chunks, (lambda: read(buffered.tell())) if read is not None else (lambda: None))
     except OSError as error:
         raise UnreadableInputError(
             f"cannot read {path}: {error.strerror}; expected a file of one JSON settlement per line"
@@ -62,9 +63,23 @@ def open_settlements(path: str | Path) -> Iterator[bytes]:
         raise UnreadableInputError(f"{path} is damaged: {error}") from None
 
 
-def _lines(source: BinaryIO) -> Iterator[bytes]:
+def _unpacked(packed: BinaryIO) -> Iterator[bytes]:
+    # frame by frame: a stream reader passes over the end of a file that was cut off in the middle of one
+    frame = zstandard.ZstdDecompressor().decompressobj()
+    while data := packed.read(PACKED_CHUNK):
+        while data:
+            if frame.eof:
+                frame = zstandard.ZstdDecompressor().decompressobj()
+            yield frame.decompress(data)
+            data = frame.unused_data
+    if not frame.eof:
+        raise zstandard.ZstdError("it is cut off, its end is missing")
+
+
+def _lines(chunks: Iterable[bytes], told: Callable[[], None]) -> Iterator[bytes]:
     rest = b""
-    while chunk := source.read(CHUNK):
+    for chunk in chunks:
+        told()
         lines = (rest + chunk).split(b"\n")
         rest = lines.pop()[: MAX_BYTES + 1]
         yield from (line for line in lines if line)
