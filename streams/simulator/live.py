@@ -73,6 +73,11 @@ class LiveTraffic:
         """What was staged so far, in history and live."""
         return self._past.episodes + self._scenes.episodes
 
+    @property
+    def hospital(self) -> str:
+        """The code of a large hospital of the city, for a demo that speaks as one."""
+        return self._city.hospitals[0].code
+
     def history(self) -> Iterator[bytes]:
         """Settlements of the weeks before the start, in event-time order."""
         episodes = Episodes(

@@ -24,15 +24,26 @@ _DIALYSIS_SHARE: Final = 0.0008
 _HOME_RESIDENTS: Final = (10, 20)
 _PERSONS_PER_CARE_HOME: Final = 2_500
 _SUPPLY: Final = (14, 28, 28, 30)
+_EARLY: Final = 4  # days of stock at hand that do not keep people from taking the next packs along
 
 
 @dataclass(slots=True, eq=False)
 class Round:
-    """Medicines that run out together: packs of each, the days they last and what they are for."""
+    """Medicines fetched together: packs of each, the day each runs out and what they are for."""
 
     basket: list[tuple[Article, int]]
-    days: int
+    until: list[int]
     ailment: Ailment
+
+    def fetch(self, day: int) -> tuple[list[tuple[Article, int]], int]:
+        """What is taken along on a day (all that runs out soon), and the day on which something runs out next."""
+        soon = max(min(self.until), day + _EARLY)
+        taken = []
+        for number, (drug, packs) in enumerate(self.basket):
+            if self.until[number] <= soon:
+                taken.append((drug, packs))
+                self.until[number] = max(self.until[number], day) + drug.pack_days * packs
+        return taken, min(self.until)
 
 
 @dataclass(slots=True, eq=False)
@@ -155,7 +166,8 @@ class Population:
         taken: dict[str, None] = {}
         if len(ailments) > 1 and rng.random() < 0.4:
             cut = len(ailments) // 2
-            return [self._round(ailments[:cut], taken), self._round(ailments[cut:], taken)]
+            rounds = [self._round(ailments[:cut], taken), self._round(ailments[cut:], taken)]
+            return [one for one in rounds if one.basket]
         return [self._round(ailments, taken)]
 
     def _round(self, ailments: list[Ailment], taken: dict[str, None]) -> Round:
@@ -168,5 +180,5 @@ class Population:
                     taken[generic] = None
                     drug = pick(rng, self._catalogue.products[generic])
                     basket.append((drug, max(1, round(days / drug.pack_days))))
-        lasts = [drug.pack_days * packs for drug, packs in basket] or [days]
-        return Round(basket, max(7, min(lasts)), ailments[0])
+        left = rng.random()
+        return Round(basket, [int(left * drug.pack_days * packs) for drug, packs in basket], ailments[0])

@@ -115,7 +115,7 @@ class Traffic:
     def _settle_in(self, person: Person) -> None:
         rng = self._rng
         for one in person.rounds:
-            self._appoint(int(rng.random() * one.days), self._refill, (person, one))
+            self._appoint(min(one.until), self._refill, (person, one))
         self._appoint(self._next_purchase(person, -1), self._purchase, person)
         self._appoint(self._next_visit(person, -1), self._visit, person)
         self._appoint(self._next_stay(person, 0), self._stay, person)
@@ -159,10 +159,11 @@ class Traffic:
             again = max(person.stocked_until, person.away_until + 1)
             self._appoint(again + int(rng.random() * 3), self._refill, subject)
             return
+        basket, runs_out = one.fetch(day)
         if rng.random() < 0.6:
             at = day * DAY + SHOPPING.draw(rng)
             shop = self._shop(person)
-            self._keep(self._till.sell(person, shop, at, one.basket, one.ailment, collector=person.collector))
+            self._keep(self._till.sell(person, shop, at, basket, one.ailment, collector=person.collector))
         else:
             at = day * DAY + VISITING.draw(rng)
             services = (
@@ -174,7 +175,7 @@ class Traffic:
                     person,
                     hospital,
                     at,
-                    one.basket,
+                    basket,
                     one.ailment,
                     services=services,
                     care=CHRONIC_CARE,
@@ -182,8 +183,8 @@ class Traffic:
                 )
             )
         # most people run short for a day or two, a few come early
-        gap = max(one.days - 4, one.days + round(rng.normalvariate(2.5, 2.5)))
-        self._appoint(self._rhythm.shopping_day(day + max(3, gap), rng), self._refill, subject)
+        again = max(day + 3, runs_out + max(-4, round(rng.normalvariate(2.5, 2.5))))
+        self._appoint(self._rhythm.shopping_day(again, rng), self._refill, subject)
 
     def _purchase(self, person: Person, day: int) -> None:
         rng = self._rng
