@@ -44,3 +44,11 @@ CREATE TABLE IF NOT EXISTS institutions
 )
 ENGINE = ReplacingMergeTree(loaded_at)
 ORDER BY fixmedins_code;
+
+CREATE VIEW IF NOT EXISTS panel_hours AS SELECT * FROM panel_hourly FINAL;
+
+-- The hour the panels end at: the data's own latest, so that a replay of last year shows last year. One settlement dated years
+-- ahead must not empty the wall, so hours beyond tomorrow count only if there are no others.
+CREATE VIEW IF NOT EXISTS panel_latest AS
+SELECT if(countIf(hour <= now() + INTERVAL 1 DAY) > 0, maxIf(hour, hour <= now() + INTERVAL 1 DAY), max(hour)) AS hour
+FROM panel_hourly;

@@ -1,0 +1,68 @@
+-- The latest documents, each once, with the worst finding that names it as evidence.
+-- How far back to look is read from the hours, so that a quiet night and a busy noon cost the same.
+WITH
+    (SELECT hour FROM panel_latest) AS latest,
+    (
+        SELECT min(busy.hour)
+        FROM
+        (
+            SELECT hours.hour AS hour, sum(hours.events) AS own, sum(sum(hours.events)) OVER (ORDER BY hours.hour DESC) AS running
+            FROM panel_hours AS hours
+            WHERE hours.hour <= latest AND hours.hour > latest - INTERVAL 31 DAY
+                AND ({institution:String} = '' OR hours.fixmedins_code = {institution:String})
+            GROUP BY hours.hour
+        ) AS busy
+        WHERE busy.running - busy.own < 60
+    ) AS since,
+    documents AS
+    (
+        SELECT *
+        FROM
+        (
+            SELECT event_id, event_type, setl_time, psn_no, fixmedins_code, fixmedins_name, mdtrtarea_admvs, med_type,
+                medfee_sumamt, fund_pay_sumamt
+            FROM settlement_rows
+            WHERE toStartOfHour(setl_time) >= since AND setl_time < latest + INTERVAL 1 HOUR
+                AND ({institution:String} = '' OR fixmedins_code = {institution:String})
+            ORDER BY setl_time DESC, event_id
+            LIMIT 300
+        )
+        ORDER BY setl_time DESC, event_id
+        LIMIT 1 BY event_id
+        LIMIT 60
+    ),
+    (SELECT groupArray(event_id) FROM documents) AS shown,
+    findings AS
+    (
+        SELECT
+            arrayJoin(arrayIntersect(alert.event_ids, shown)) AS event_id,
+            argMax(
+                (
+                    alert.light, alert.detector, alert.alert_id,
+                    arrayFold((text, person) -> replaceAll(text, person, mask(person)),
+                        arrayFilter(person -> person != '', arrayPushBack(alert.persons,
+                            if(alert.subject_type IN ('person', 'agent'), alert.subject_id, ''))),
+                        alert.explanation)
+                ),
+                (indexOf(['green', 'yellow', 'red'], alert.light), alert.score)) AS worst
+        FROM alerts AS alert
+        WHERE NOT alert.shadow AND alert.raised_at >= since - INTERVAL 40 DAY AND hasAny(alert.event_ids, shown)
+        GROUP BY event_id
+    )
+SELECT
+    documents.setl_time AS setl_time,
+    documents.event_type AS event_type,
+    mask(documents.psn_no) AS person,
+    documents.fixmedins_code AS fixmedins_code,
+    documents.fixmedins_name AS fixmedins_name,
+    documents.mdtrtarea_admvs AS mdtrtarea_admvs,
+    documents.med_type AS med_type,
+    documents.medfee_sumamt AS medfee_sumamt,
+    documents.fund_pay_sumamt AS fund_pay_sumamt,
+    findings.worst.1 AS light,
+    findings.worst.2 AS detector,
+    findings.worst.3 AS alert_id,
+    findings.worst.4 AS finding
+FROM documents
+LEFT JOIN findings ON findings.event_id = documents.event_id
+ORDER BY documents.setl_time DESC, documents.event_id
