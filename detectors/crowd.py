@@ -10,6 +10,7 @@ from detectors.parameters import RuleSetting
 from detectors.place import Sale
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
+from detectors.windows import Ledger
 from schemas.instants import Calendar
 
 
@@ -21,14 +22,14 @@ class CrowdRule(Rule[Sale]):
         self.width = setting.seconds("window")
         self.limit = setting.whole("limit")
 
-    def close_enough(self, entries: Sequence[Sale], index: int) -> bool:
+    def close_enough(self, entries: list[Sale], index: int) -> bool:
         """Whether enough sales lie in the window of the point for enough persons to be among them."""
         first = index + 1 - self.limit
         return first >= 0 and entries[first].at > entries[index].at - self.width
 
-    def glance(self, entries: Sequence[Sale], index: int) -> Sequence[str]:
+    def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """A point with enough sales close before it."""
-        return WHOLE if self.close_enough(entries, index) else ()
+        return WHOLE if self.close_enough(ledger.entries, index) else ()
 
     def crowd(self, members: list[Sale]) -> Match[Sale] | None:
         """The match of these sales, if enough persons are among them."""

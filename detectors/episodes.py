@@ -32,7 +32,7 @@ def fold(ledger: Ledger[Any], rule: AnyRule, detail: str, period: int) -> Fold |
     members: dict[str, Entry] = {}
     start, end = rule.bounds(period)
     for index in ledger.span(start, end):
-        if detail not in rule.glance(ledger.entries, index) or not ledger.counts_at_once(index):
+        if detail not in rule.glance(ledger, index) or not ledger.counts_at_once(index):
             continue
         match = rule.judge(ledger.window(index, rule.width), detail)
         if match is None:

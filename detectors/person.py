@@ -20,14 +20,14 @@ NO_VISIT: Final = PHARMACY | INPATIENT
 class Visit(Entry, array_like=True, gc=False):
     """A settlement in its person's ledger.
 
-    ``visit_id`` is empty unless it belongs to a visit (several settlements may belong to one). ``drugs`` are (generic, seconds of
-    supply, 0 unknown), one per generic; terminal, collector and trace codes are kept to tell those places of a reversal.
+    ``visit_id`` is empty unless it belongs to a visit (several settlements may belong to one). ``supplies`` are seconds of supply,
+    one per item, 0 unknown; terminal, collector and trace codes are kept to tell those places of a reversal.
     """
 
     visit_id: str
     terminal_id: str
     agent_id: str
-    drugs: tuple[tuple[str, int], ...]
+    supplies: tuple[int, ...]
     trace_codes: tuple[str, ...]
 
 
@@ -49,8 +49,8 @@ class Reader:
         flags = self._care_flags.get(settlement.care_type)
         if flags is None:
             flags = self._care_flags[settlement.care_type] = _care_flags(code(settlement.care_type))
-        drugs, traces = self._lines(settlement.lines or ())
-        if not drugs:
+        items, supplies, traces = self._lines(settlement.lines or ())
+        if not items:
             flags |= SERVICE_ONLY
         if settlement.long_prescription is not None and code(settlement.long_prescription) == "1":
             flags |= LONG_PRESCRIPTION
@@ -61,14 +61,15 @@ class Reader:
             settlement.institution_id,
             int((settlement.fund_paid * 100).to_integral_value()),
             flags,
+            items,
             "" if flags & NO_VISIT else settlement.visit_id,
             settlement.terminal_id or "",
             settlement.collector_id or "",
-            drugs,
+            supplies,
             traces,
         )
 
-    def _lines(self, lines: Iterable[Line]) -> tuple[tuple[tuple[str, int], ...], tuple[str, ...]]:
+    def _lines(self, lines: Iterable[Line]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
         supplies: dict[str, int] = {}
         traces: dict[str, None] = {}
         known = self._drugs
@@ -81,7 +82,7 @@ class Reader:
                     supplies[generic] = supplies.get(generic, 0) + _supply(line, drug)
             if line.trace_codes:
                 traces.update(dict.fromkeys(line.trace_codes))
-        return tuple(supplies.items()), tuple(traces)
+        return tuple(supplies), tuple(supplies.values()), tuple(traces)
 
     def facts(self, settlement: Settlement, visit: Visit) -> list[Fact]:
         """What the places of a SETTLE are told."""
@@ -105,7 +106,7 @@ class Reader:
                 )
             )
         if self._institutions:
-            items = self._monitored(visit)
+            items = tuple([generic for generic in visit.items if generic in self._watched])
             if items:
                 facts.append(
                     Fact(
@@ -150,7 +151,7 @@ class Reader:
     def _places(self, visit: Visit) -> Iterator[tuple[PlaceKind, str]]:
         if self._terminals and visit.terminal_id:
             yield "terminal", visit.terminal_id
-        if self._institutions and visit.drugs:
+        if self._institutions and visit.items:
             # also when nothing is monitored today: the watch list may have been another when the original was told
             yield "institution", visit.institution_id
         if self._agents and visit.agent_id:
@@ -158,9 +159,6 @@ class Reader:
         if self._drug_codes:
             for trace in visit.trace_codes:
                 yield "drug_code", trace
-
-    def _monitored(self, visit: Visit) -> tuple[str, ...]:
-        return tuple(generic for generic, _ in visit.drugs if generic in self._watched)
 
 
 def _care_flags(care_type: str) -> int:

@@ -12,11 +12,10 @@ CARING_RELATIONS: Final = frozenset({"1", "7"})
 
 
 class Sale(Entry, array_like=True, gc=False):
-    """A settlement in a place's ledger; ``items`` are the monitored generics among its lines (institutions only)."""
+    """A settlement in a place's ledger; ``items`` only where monitored, and only at institutions."""
 
     person_id: str
     relation: str
-    items: tuple[str, ...]
 
     @property
     def exception(self) -> str | None:
@@ -35,7 +34,7 @@ def read_sale(fact: Fact) -> Sale:
         fact.institution_id,
         fact.fund,
         fact.flags,
+        fact.items,
         fact.person_id,
         fact.relation,
-        fact.items,
     )

@@ -10,7 +10,7 @@ import msgspec
 
 from detectors.parameters import RuleSetting
 from detectors.reference import Reference
-from detectors.windows import EntryT
+from detectors.windows import EntryT, Ledger
 from schemas.alert import Light, SubjectType
 from schemas.instants import DAY, HOUR, Calendar
 
@@ -70,7 +70,7 @@ class Rule(ABC, Generic[EntryT]):
         return self._start(period) - self.width
 
     @abstractmethod
-    def glance(self, entries: Sequence[EntryT], index: int) -> Sequence[str]:
+    def glance(self, ledger: Ledger[EntryT], index: int) -> Sequence[str]:
         """The details for which the point at ``index`` may match, from a look that costs next to nothing.
 
         May say yes too often, never no wrongly; must not look at what was taken back nor at entries after ``index``.

@@ -10,7 +10,7 @@ import msgspec
 from detectors.errors import StateVersionError
 from detectors.person import Visit
 from detectors.place import Sale
-from detectors.windows import SCAN_LIMIT, Entry, EntryT, EpisodeKey, Ledger, Memo, Scope
+from detectors.windows import EntryT, EpisodeKey, Ledger, Memo, Scope
 
 STATE_VERSION: Final = 1
 _VERSION_BYTE: Final = bytes([STATE_VERSION])
@@ -23,7 +23,7 @@ class _Stored(msgspec.Struct, Generic[EntryT], array_like=True, gc=False):
     dirty: set[EpisodeKey] | None = None
 
 
-_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+_encode = msgspec.msgpack.Encoder().encode
 _decode_person = msgspec.msgpack.Decoder(_Stored[Visit]).decode
 _decode_place = msgspec.msgpack.Decoder(_Stored[Sale]).decode
 
@@ -49,9 +49,7 @@ def load_person(scope: Scope, person_id: str, data: bytes | None) -> PersonState
     if data is None:
         return PersonState(scope, "person", person_id, [])
     stored = _read(data, _decode_person)
-    return PersonState(
-        scope, "person", person_id, stored.entries, stored.reversals, stored.memos, stored.dirty, _seen(stored.entries)
-    )
+    return PersonState(scope, "person", person_id, stored.entries, stored.reversals, stored.memos, stored.dirty)
 
 
 def load_place(scope: Scope, kind: str, place_id: str, data: bytes | None) -> PlaceState:
@@ -59,9 +57,7 @@ def load_place(scope: Scope, kind: str, place_id: str, data: bytes | None) -> Pl
     if data is None:
         return PlaceState(scope, kind, place_id, [])
     stored = _read(data, _decode_place)
-    return PlaceState(
-        scope, kind, place_id, stored.entries, stored.reversals, stored.memos, stored.dirty, _seen(stored.entries)
-    )
+    return PlaceState(scope, kind, place_id, stored.entries, stored.reversals, stored.memos, stored.dirty)
 
 
 def _read(data: bytes, decode: Callable[[bytes | memoryview], _Stored[Any]]) -> _Stored[Any]:
@@ -77,8 +73,3 @@ def _read(data: bytes, decode: Callable[[bytes | memoryview], _Stored[Any]]) -> 
         raise StateVersionError(
             f"expected state of version {STATE_VERSION}, got bytes it cannot read ({error}); they are damaged"
         ) from None
-
-
-def _seen(entries: list[Any]) -> set[str] | None:
-    known: list[Entry] = entries
-    return {entry.event_id for entry in known} if len(known) > SCAN_LIMIT else None

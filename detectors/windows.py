@@ -13,7 +13,7 @@ import msgspec
 if TYPE_CHECKING:
     from detectors.rule import AnyRule
 
-SCAN_LIMIT: Final = 64
+SCAN_LIMIT: Final = 32
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
 BEGINNING: Final = -(1 << 62)
 
@@ -22,7 +22,10 @@ _order = attrgetter("at", "event_id")
 
 
 class Entry(msgspec.Struct, array_like=True, gc=False):
-    """One settlement as a ledger keeps it; ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``flags`` of schemas.fact."""
+    """One settlement as a ledger keeps it.
+
+    ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``flags`` those of schemas.fact, ``items`` the generics among its lines.
+    """
 
     at: int
     event_id: str
@@ -30,6 +33,7 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     institution_id: str
     fund: int
     flags: int
+    items: tuple[str, ...]
 
 
 EntryT = TypeVar("EntryT", bound=Entry)
@@ -85,50 +89,60 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     reversals: dict[str, int] | None = None
     memos: dict[str, Memo] | None = None
     dirty: set[EpisodeKey] | None = None
-    seen: set[str] | None = None
     changed: bool = False
+    seen: set[str] | None = None
+    """Event ids, for ledgers too long to look through; derived."""
+    by_item: dict[str, list[EntryT]] | None = None
+    """Entries per generic, built when a rule first asks; derived."""
 
     def insert(self, entry: EntryT) -> bool:
         """Add a settlement; False if it was known or is older than what is kept."""
         entries = self.entries
         count = len(entries)
-        event_id = entry.event_id
-        if self.seen is not None:
-            if event_id in self.seen:
-                self.changed = False
-                return False
-            self.seen.add(event_id)
-        else:
-            for known in entries:
-                if known.event_id == event_id:
-                    self.changed = False
-                    return False
-            if count >= SCAN_LIMIT:
-                self.seen = {known.event_id for known in entries}
-                self.seen.add(event_id)
+        if count and self._known(entry.event_id):
+            self.changed = False
+            return False
         self.changed = True
-        if not count or entry.at > entries[-1].at or _order(entry) > _order(entries[-1]):
-            entries.append(entry)
-            for rule in self.scope.rules:
-                details = rule.glance(entries, count)
-                if details:
-                    self._mark(rule, details, entry.at)
-            return True
-        return self._insert_late(entry)
+        if count:
+            newest = entries[-1]
+            if entry.at < newest.at or (entry.at == newest.at and entry.event_id < newest.event_id):
+                return self._insert_late(entry)
+        entries.append(entry)
+        if self.seen is not None:
+            self.seen.add(entry.event_id)
+        if self.by_item is not None:
+            for item in entry.items:
+                self.by_item.setdefault(item, []).append(entry)
+        for rule in self.scope.rules:
+            details = rule.glance(self, count)
+            if details:
+                self._mark(rule, details, entry.at)
+        return True
+
+    def _known(self, event_id: str) -> bool:
+        if self.seen is None:
+            if len(self.entries) <= SCAN_LIMIT:
+                for entry in self.entries:  # noqa: SIM110  a generator costs more than the loop on the hot path
+                    if entry.event_id == event_id:
+                        return True
+                return False
+            self.seen = {entry.event_id for entry in self.entries}
+        return event_id in self.seen
 
     def _insert_late(self, entry: EntryT) -> bool:
         entries, scope = self.entries, self.scope
         floor = self.floor
         if entry.at <= floor:
             scope.tally.too_old += 1
-            if self.seen is not None:
-                self.seen.discard(entry.event_id)
             self.changed = False
             return False
         if entry.at <= floor + scope.retention - scope.lateness:
             scope.tally.late += 1
         index = bisect_left(entries, _order(entry), key=_order)
         entries.insert(index, entry)
+        if self.seen is not None:
+            self.seen.add(entry.event_id)
+        self.by_item = None
         self._touch(index)
         return True
 
@@ -145,6 +159,18 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             if entry.settlement_id == settlement_id:
                 self._touch(index)
         return True
+
+    def of_item(self, item: str, until: EntryT) -> list[EntryT]:
+        """The entries with a generic among their lines, up to and including ``until``, in order, also those taken back."""
+        if self.by_item is None:
+            self.by_item = {}
+            for entry in self.entries:
+                for name in entry.items:
+                    self.by_item.setdefault(name, []).append(entry)
+        found = self.by_item.get(item, [])
+        if not found or found[-1] is until:
+            return found
+        return found[: bisect_right(found, _order(until), key=_order)]
 
     def reversed_at(self, settlement_id: str) -> int | None:
         """The earliest instant at which a settlement was taken back."""
@@ -174,7 +200,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
                 at = entries[point].at
                 if at >= end and point != index:
                     break
-                details = rule.glance(entries, point)
+                details = rule.glance(self, point)
                 if details:
                     self._mark(rule, details, at)
 
@@ -222,6 +248,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             if self.seen is not None:
                 self.seen.difference_update(entry.event_id for entry in entries[:gone])
             del entries[:gone]
+            self.by_item = None
         if self.reversals:
             self._clear_reversals(floor)
         if self.memos:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -171,6 +171,8 @@ _PATH = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(?P<name>[^`]+)`")
 _MONEY_LIMIT: Final = Decimal(10) ** 14  # num(16,2)
 _QUANTITY_LIMIT: Final = Decimal(10) ** 12  # num(16,4)
+_DAYS_LIMIT: Final = Decimal(10_000)
+_ZERO: Final = Decimal(0)
 
 
 def code(value: Code | None) -> str:
@@ -194,6 +196,11 @@ def decode_settlement(value: bytes | None) -> Settlement:
         settlement = _decode_without_blanks(value, error)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise Refused("", f"expected one JSON object in UTF-8, {_lower(error)}") from None
+    try:
+        if _plainly_right(settlement):
+            return settlement
+    except InvalidOperation:  # comparing NaN
+        pass
     _check(settlement)
     return settlement
 
@@ -242,6 +249,29 @@ def _lower(error: Exception) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _plainly_right(s: Settlement) -> bool:
+    """The checks of :func:`_check` for the ordinary settlement, without the words: it is asked for every event."""
+    at, sent = s.settled_at, s.message_at
+    if s.kind != "SETTLE" or s.schema != SCHEMA_VERSION or at.tzinfo is not None or not EARLIEST <= at < LATEST:
+        return False
+    if sent is not None and (sent.tzinfo is not None or sent < at):
+        return False
+    if not (_ZERO <= s.fee < _MONEY_LIMIT and _ZERO <= s.fund_paid < _MONEY_LIMIT):
+        return False
+    for amount in (s.pooled_paid, s.account_paid, s.cash_paid, s.in_scope):
+        if amount is not None and not _ZERO <= amount < _MONEY_LIMIT:
+            return False
+    for line in s.lines or ():
+        if line.quantity is not None and not _ZERO <= line.quantity < _QUANTITY_LIMIT:
+            return False
+        if line.supply_days is not None and not _ZERO <= line.supply_days < _DAYS_LIMIT:
+            return False
+        for amount in (line.amount, line.price, line.in_scope):
+            if amount is not None and not _ZERO <= amount < _MONEY_LIMIT:
+                return False
+    return True
+
+
 def _check(s: Settlement) -> None:
     naive = s.settled_at.replace(tzinfo=None)
     if not EARLIEST <= naive < LATEST:
@@ -268,7 +298,7 @@ def _check(s: Settlement) -> None:
         if line.quantity is not None:
             _check_amount(f"lines[{index}].cnt", line.quantity, _QUANTITY_LIMIT, negative_is_fine)
         if line.supply_days is not None:
-            _check_amount(f"lines[{index}].prd_days", line.supply_days, Decimal(10_000), negative_is_fine)
+            _check_amount(f"lines[{index}].prd_days", line.supply_days, _DAYS_LIMIT, negative_is_fine)
         if line.amount is not None:
             _check_amount(f"lines[{index}].det_item_fee_sumamt", line.amount, _MONEY_LIMIT, negative_is_fine)
         if line.price is not None:

@@ -10,6 +10,7 @@ from detectors.parameters import RuleSetting
 from detectors.person import Visit
 from detectors.reference import Reference
 from detectors.rule import Features, Match, Rule
+from detectors.windows import Ledger
 from schemas.fact import INPATIENT, LONG_PRESCRIPTION
 from schemas.instants import DAY, Calendar
 
@@ -30,39 +31,38 @@ class DaysSupply(Rule[Visit]):
         self._limit = setting.seconds("limit")
         self._collections = setting.whole("collections")
 
-    def glance(self, entries: Sequence[Visit], index: int) -> Sequence[str]:
-        """Generics of the point with enough collections and enough supply in the window, as if nothing had been used up."""
-        entry = entries[index]
-        drugs = entry.drugs
-        fewest = self._collections
-        if not drugs or index + 1 < fewest or entry.flags & INPATIENT:
+    def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
+        """Generics of the point in hand beyond the limit, were nothing taken back."""
+        entry = ledger.entries[index]
+        if index + 1 < self._collections or entry.flags & INPATIENT:
             return ()
-        since = entry.at - self.width
-        if entries[index + 1 - fewest].at <= since:
-            return ()
-        if len(drugs) == 1:
-            return (drugs[0][0],) if self._enough(entries, index, since, *drugs[0]) else ()
-        return [generic for generic, supply in drugs if self._enough(entries, index, since, generic, supply)]
+        return [item for item in entry.items if self._enough(item, ledger.of_item(item, entry))]
 
-    def _enough(self, entries: Sequence[Visit], index: int, since: int, generic: str, supply: int) -> bool:
-        count = 1
-        for position in range(index - 1, -1, -1):
-            earlier = entries[position]
-            if earlier.at <= since:
+    def _enough(self, generic: str, collections: list[Visit]) -> bool:
+        """Looked at from the end: what is in hand is the most that any run of collections up to now leaves over its own span."""
+        now = collections[-1].at
+        since = now - self.width
+        first = len(collections) - self._collections
+        if first < 0 or collections[first].at <= since:
+            return False
+        count = total = most = 0
+        for entry in reversed(collections):
+            at = entry.at
+            if at <= since:
                 break
-            for name, more in earlier.drugs:
-                if name == generic:
-                    count += 1
-                    supply += more
-        return count >= self._collections and supply >= self._limit
+            if entry.flags & INPATIENT:
+                continue
+            supplies = entry.supplies
+            total += supplies[0] if len(supplies) == 1 else _supply_of(entry, generic)
+            most = max(most, total - now + at)
+            count += 1
+            if count >= self._collections and most >= self._limit:
+                return True
+        return False
 
     def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
         """The supply in hand after the point; muted if it is below the limit without long prescriptions."""
-        members = [
-            entry
-            for entry in window
-            if not entry.flags & INPATIENT and any(generic == detail for generic, _ in entry.drugs)
-        ]
+        members = [entry for entry in window if detail in entry.items and not entry.flags & INPATIENT]
         remaining = self._remaining(members, detail)
         if len(members) < self._collections or remaining < self._limit:
             return None
@@ -86,8 +86,7 @@ class DaysSupply(Rule[Visit]):
     def _remaining(collections: list[Visit], generic: str, until: int | None = None) -> int:
         remaining, before = 0, 0
         for entry in collections:
-            supply = sum(seconds for name, seconds in entry.drugs if name == generic)
-            remaining = max(0, remaining - (entry.at - before)) + supply
+            remaining = max(0, remaining - (entry.at - before)) + _supply_of(entry, generic)
             before = entry.at
         return remaining if until is None else max(0, remaining - (until - before))
 
@@ -98,6 +97,10 @@ class DaysSupply(Rule[Visit]):
             f"{features['collections']}次，手中余量约{features['remaining_days']:g}天，"
             f"达到阈值{features['limit_days']:g}天{closing(features.get(MUTED_BY))}"
         )
+
+
+def _supply_of(entry: Visit, generic: str) -> int:
+    return entry.supplies[entry.items.index(generic)]
 
 
 RULE = DaysSupply

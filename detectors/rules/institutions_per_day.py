@@ -10,6 +10,7 @@ from detectors.parameters import RuleSetting
 from detectors.person import Visit
 from detectors.reference import Reference
 from detectors.rule import LONGEST_DAY, WHOLE, Features, Match, Rule
+from detectors.windows import Ledger
 from schemas.fact import INPATIENT, LONG_PRESCRIPTION
 from schemas.instants import Calendar
 
@@ -28,8 +29,9 @@ class InstitutionsPerDay(Rule[Visit]):
         self._limit = setting.whole("limit")
         self.width = LONGEST_DAY
 
-    def glance(self, entries: Sequence[Visit], index: int) -> Sequence[str]:
+    def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """An entry before which enough entries lie within a day."""
+        entries = ledger.entries
         entry = entries[index]
         first = index + 1 - self._limit
         if first < 0 or entries[first].at <= entry.at - self.width or entry.flags & INPATIENT:

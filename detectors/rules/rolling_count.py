@@ -11,6 +11,7 @@ from detectors.parameters import RuleSetting
 from detectors.person import NO_VISIT, Visit
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
+from detectors.windows import Ledger
 from schemas.fact import CHRONIC, LONG_PRESCRIPTION, SERVICE_ONLY
 from schemas.instants import Calendar
 
@@ -35,8 +36,9 @@ class RollingCount(Rule[Visit]):
         self._windows = (short, long)
         self.width = max(short[0], long[0])
 
-    def glance(self, entries: Sequence[Visit], index: int) -> Sequence[str]:
+    def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit before which enough entries lie close enough."""
+        entries = ledger.entries
         entry = entries[index]
         if entry.flags & NO_VISIT:
             return ()

@@ -8,6 +8,7 @@ from detectors.crowd import CrowdRule
 from detectors.explain import MUTED_BY, closing, span
 from detectors.place import Sale
 from detectors.rule import Features, Match
+from detectors.windows import Ledger
 
 
 class SameDrugRush(CrowdRule):
@@ -20,9 +21,16 @@ class SameDrugRush(CrowdRule):
     detector = "agent_buying.same_drug_rush"
     subject = "institution"
 
-    def glance(self, entries: Sequence[Sale], index: int) -> Sequence[str]:
-        """The monitored generics of a sale with enough sales close before it."""
-        return entries[index].items if self.close_enough(entries, index) else ()
+    def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
+        """The monitored generics of a sale with enough sales of the same close before it."""
+        entries = ledger.entries
+        if not self.close_enough(entries, index):
+            return ()
+        point = entries[index]
+        return [item for item in point.items if self._rush(ledger.of_item(item, point))]
+
+    def _rush(self, sales: list[Sale]) -> bool:
+        return self.close_enough(sales, len(sales) - 1)
 
     def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
         """The sales of the generic."""

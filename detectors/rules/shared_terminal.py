@@ -10,6 +10,7 @@ from detectors.parameters import RuleSetting
 from detectors.place import Sale
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match
+from detectors.windows import Ledger
 from schemas.fact import PHARMACY
 from schemas.instants import Calendar
 
@@ -30,9 +31,9 @@ class SharedTerminal(CrowdRule):
     def _counts(self, entry: Sale) -> bool:
         return not self._pharmacy_only or bool(entry.flags & PHARMACY)
 
-    def glance(self, entries: Sequence[Sale], index: int) -> Sequence[str]:
+    def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """A sale with enough sales close before it."""
-        return WHOLE if self.close_enough(entries, index) and self._counts(entries[index]) else ()
+        return WHOLE if self.close_enough(ledger.entries, index) and self._counts(ledger.entries[index]) else ()
 
     def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
         """All sales of the window."""

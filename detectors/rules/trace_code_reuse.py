@@ -10,6 +10,7 @@ from detectors.parameters import RuleSetting
 from detectors.place import Sale
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
+from detectors.windows import Ledger
 from schemas.instants import Calendar
 
 
@@ -28,7 +29,7 @@ class TraceCodeReuse(Rule[Sale]):
         self.width = setting.seconds("window")
         self._limit = setting.whole("limit")
 
-    def glance(self, entries: Sequence[Sale], index: int) -> Sequence[str]:
+    def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """Any settlement with another one before it."""
         return WHOLE if index + 1 >= self._limit else ()
 
