@@ -25,3 +25,11 @@ class FolderInUseError(StreamsError):
 
 class ReplayError(StreamsError):
     """A settlement file cannot be published."""
+
+
+class TopicError(StreamsError):
+    """A topic cannot be created, or exists in another shape than the installation needs."""
+
+
+class WorkerStalled(StreamsError):  # noqa: N818  says what happened to it
+    """This process stood still for so long that its partitions may belong to another worker by now."""

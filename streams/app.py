@@ -1,0 +1,164 @@
+"""Puts the worker together: topics as they must exist, the Faust app with its two agents and tables, the flush between them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from faust.types import TP
+
+from detectors.judge import Judge
+from detectors.parameters import load_rules
+from detectors.reference import Reference
+from detectors.state import PersonState, PlaceState
+from schemas.instants import Calendar
+from schemas.topics import FACTS, PERSON_STATE, PLACE_STATE, SETTLEMENTS, WORKER_GROUP
+from streams.batches import BatchApp, BatchTopic
+from streams.errors import TopicError
+from streams.meters import Meters
+from streams.outbox import Outbox, Side
+from streams.people import People
+from streams.places import Places
+from streams.sending import Sender
+from streams.settings import StreamSettings
+from streams.state import States, raw_table
+from streams.storing import RowSink, Storing
+
+_SETTLEMENTS_PER_BATCH: Final = 500
+_FACT_GROUPS_PER_BATCH: Final = 16
+"""Records of ``facts`` hold the facts of a whole flush each."""
+_SETTLE_SHARE: Final = 0.4
+"""Of the session time, for a flush to arrive before partitions are given back."""
+_STALL_SHARE: Final = 0.9
+_TOPIC_EXISTS: Final = 36
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class Parts:
+    """A worker's parts, not started."""
+
+    app: BatchApp
+    judge: Judge
+    outbox: Outbox
+    people: People
+    places: Places
+    person_states: States[PersonState]
+    place_states: States[PlaceState]
+    sender: Sender
+    storing: Storing
+    meters: Meters
+
+
+def load_judge(settings: StreamSettings) -> Judge:
+    """The judge these settings ask for. Raises detectors' errors for files that cannot be read."""
+    return Judge(
+        load_rules(settings.rules), Reference.load(settings.institutions, settings.drugs), Calendar(settings.timezone)
+    )
+
+
+async def ensure_topics(settings: StreamSettings) -> None:
+    """Create the topics that are missing.
+
+    Raises :class:`TopicError` when one cannot be created or has another number of partitions than ``settings.partitions``.
+    """
+    wanted = {topic.name: topic for topic in settings.topics.all()}
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","))
+    await admin.start()
+    try:
+        missing = set(wanted) - set(await admin.list_topics())
+        if missing:
+            response = await admin.create_topics(
+                [
+                    NewTopic(topic.name, topic.partitions, settings.replication, topic_configs=dict(topic.config))
+                    for topic in wanted.values()
+                    if topic.name in missing
+                ]
+            )
+            for name, code, *reason in response.topic_errors:
+                if code not in (0, _TOPIC_EXISTS):
+                    raise TopicError(f"expected Kafka to create the topic {name}, it answered {code}: {reason}")
+        for found in await admin.describe_topics(list(wanted)):
+            name, partitions = found["topic"], len(found["partitions"])
+            if partitions and partitions != wanted[name].partitions:
+                raise TopicError(
+                    f"expected {wanted[name].partitions} partitions of {name}, it has {partitions}; "
+                    "set FUNDWATCH_PARTITIONS to that number, or use another FUNDWATCH_TOPIC_PREFIX"
+                )
+    finally:
+        await admin.close()
+
+
+def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink) -> Parts:
+    """A worker on these settings; nothing is started and no connection made. ``sink`` takes rows, ``panels`` refreshes aggregates."""
+    topics, meters = settings.topics, Meters()
+    app = BatchApp(
+        topics.name(WORKER_GROUP),
+        broker=";".join(f"kafka://{server.strip()}" for server in settings.kafka.split(",")),
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_partitions=settings.partitions,
+        topic_replication_factor=settings.replication,
+        consumer_group_instance_id=settings.worker_instance or None,
+        consumer_auto_offset_reset="earliest",
+        broker_commit_interval=settings.worker_commit_seconds,
+        broker_session_timeout=settings.worker_session_seconds,
+        broker_heartbeat_interval=min(3.0, settings.worker_session_seconds / 4),
+        broker_max_poll_records=5_000,
+        stream_wait_empty=False,
+        stream_recovery_delay=0.0,
+        loghandlers=[],
+        worker_redirect_stdouts=False,
+    )
+    app.fetch_wait_ms = settings.worker_fetch_wait_ms
+    settlements, facts = topics.name(SETTLEMENTS), topics.name(FACTS)
+    if settings.worker_path == "batch":
+        # facts first: what was judged by person must not pile up before it is judged by place
+        app.hot_topics = {facts: _FACT_GROUPS_PER_BATCH, settlements: _SETTLEMENTS_PER_BATCH}
+
+    def load_place(key: str, data: bytes | None) -> PlaceState:
+        kind, _, place_id = key.partition(":")
+        return judge.place(kind, place_id, data)  # type: ignore[arg-type]
+
+    limit = settings.worker_cached_states
+    person_states = States[PersonState](
+        app, raw_table(app, topics.name(PERSON_STATE), settings.partitions), judge.person, prefix="person:", limit=limit
+    )
+    place_states = States[PlaceState](
+        app, raw_table(app, topics.name(PLACE_STATE), settings.partitions), load_place, limit=limit
+    )
+    sender, storing = Sender(settings.kafka), Storing(sink, panels, meters)
+    outbox = Outbox(
+        topics, judge, sender, storing, meters,
+        seconds=settings.worker_flush_seconds, events=settings.worker_flush_events, stall=settings.worker_session_seconds * _STALL_SHARE,
+    )  # fmt: skip
+
+    async def ask_spans() -> Mapping[int, tuple[int, int]]:
+        tps = [TP(settlements, partition) for partition in range(settings.partitions)]
+        first, end = await asyncio.gather(app.consumer.earliest_offsets(*tps), app.consumer.highwaters(*tps))
+        return {tp.partition: (first[tp], end[tp]) for tp in tps}
+
+    people = People(settlements, settings.partitions, judge, Side("people", person_states), outbox, meters)
+    places = Places(facts, settings.partitions, judge, Side("places", place_states), outbox, meters, ask_spans)
+    app.agent(BatchTopic(app, topics=[settlements]), name="people")(people.agent)
+    app.agent(BatchTopic(app, topics=[facts]), name="places")(places.agent)
+
+    async def settle() -> None:
+        meters.rebalances += 1
+        await outbox.settle(settings.worker_session_seconds * _SETTLE_SHARE)
+
+    def resumed(committed: Mapping[TP, int | None]) -> None:
+        outbox.forget()
+        people.resumed(committed)
+        places.resumed(committed)
+
+    app.partition_rank = lambda tp: people.rank(tp.partition) if tp.topic == settlements else tp.partition
+    app.settle, app.resumed = settle, resumed
+    outbox.more_waits = lambda: bool(app.hot_topics) and app.consumer.behind
+    return Parts(app, judge, outbox, people, places, person_states, place_states, sender, storing, meters)

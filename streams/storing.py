@@ -1,0 +1,106 @@
+"""Rows into ClickHouse from an asyncio world: blocking calls on a thread, patience when the store is away."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, Protocol
+
+import structlog
+
+from clickhouse.errors import StoreRefused, StoreUnavailable
+from schemas.alert import Alert
+from schemas.deadletter import DeadLetter
+from schemas.settlement import Settlement
+from streams.meters import Meters
+
+REFRESH_SECONDS: Final = 2.0
+_FIRST_PAUSE: Final = 0.1
+_LONGEST_PAUSE: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class RowSink(Protocol):
+    """What the worker asks of :class:`clickhouse.sink.Sink`."""
+
+    def store(
+        self,
+        *,
+        settlements: Sequence[Settlement] = (),
+        alerts: Sequence[Alert] = (),
+        dead_letters: Sequence[DeadLetter] = (),
+    ) -> object:
+        """Insert and return when the rows are safe."""
+
+    def refresh(self) -> object:
+        """Bring the panel aggregates up to date."""
+
+
+class Storing:
+    """The sink as the flush uses it: returns only when the rows are safe, however long the store is away.
+
+    ``panels`` refreshes the aggregates on a thread of its own: a sink serves one thread.
+    """
+
+    def __init__(self, sink: RowSink, panels: RowSink, meters: Meters) -> None:
+        self._sink = sink
+        self._panel_sink = panels
+        self._meters = meters
+        self._rows = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._panels = ThreadPoolExecutor(1, thread_name_prefix="refresh")
+        self._stale = asyncio.Event()
+
+    async def store(self, settlements: list[Settlement], alerts: list[Alert], dead_letters: list[DeadLetter]) -> None:
+        """Insert; tries again for as long as the store is unavailable.
+
+        Rows that the store will never take are logged by event id and passed over: they would stop everything behind them for ever.
+        Everything else of the same call is stored. Raises StoreRefused when the store refuses without naming rows.
+        """
+        if not (settlements or alerts or dead_letters):
+            return
+        loop = asyncio.get_running_loop()
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                await loop.run_in_executor(
+                    self._rows,
+                    lambda: self._sink.store(settlements=settlements, alerts=alerts, dead_letters=dead_letters),
+                )
+            except StoreUnavailable as error:
+                self._meters.store_retries += 1
+                log.warning("store.unavailable", error=str(error), retry_in_seconds=pause)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            except StoreRefused as error:
+                if not error.event_ids:
+                    raise
+                log.error("store.refused", error=str(error), event_ids=error.event_ids)
+                break
+            else:
+                break
+        self._stale.set()
+
+    async def keep_panels_fresh(self) -> None:
+        """Recompute panel aggregates after rows arrived, at most every two seconds; never ends."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._stale.wait()
+            self._stale.clear()
+            try:
+                await loop.run_in_executor(self._panels, self._panel_sink.refresh)
+            except StoreUnavailable as error:
+                log.warning("panels.not_refreshed", error=str(error))
+                self._stale.set()
+            await asyncio.sleep(REFRESH_SECONDS)
+
+    async def close(self) -> None:
+        """Refresh the panels once more if need be, and end the threads."""
+        if self._stale.is_set():
+            try:
+                await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._panels, self._panel_sink.refresh), 5)
+            except (StoreUnavailable, TimeoutError) as error:
+                log.warning("panels.not_refreshed", error=str(error))
+        self._rows.shutdown(wait=False)
+        self._panels.shutdown(wait=False, cancel_futures=True)
