@@ -22,6 +22,14 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+@app.callback()
+def _begin() -> None:
+    from fundwatch.logs import configure
+
+    configure()
+
+
 Speed = Annotated[
     str, typer.Option(metavar="X|max", help="times event time (1 = as it happened), or max for as fast as it goes")
 ]
@@ -44,6 +52,9 @@ Drugs = Annotated[
 Rules = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, metavar="TOML", help="rule file: values to put over the defaults"),
+]
+Later = Annotated[
+    int | None, typer.Option(min=1, max=65_535, help="taken note of; the gateway is not part of this version")
 ]
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="port; a free one if not given")]
 
@@ -71,15 +82,16 @@ def demo(
     ] = None,
     kafka_port: Port = None,
     clickhouse_port: Port = None,
-    gateway_port: Port = None,
+    gateway_port: Later = None,
     console_port: Port = None,
 ) -> None:
     """Run the whole system on this machine: Kafka, ClickHouse, worker, console, live traffic."""
-    from fundwatch.demo import Plan, run
+    from fundwatch.demo import run
+    from fundwatch.plan import Plan
 
     plan = Plan(
         input=input, institutions=institutions, drugs=drugs, rules=rules, speed=_speed(speed), duration=duration,
-        data_dir=data_dir, kafka_port=kafka_port, clickhouse_port=clickhouse_port, gateway_port=gateway_port,
+        data_dir=data_dir, kafka_port=kafka_port, clickhouse_port=clickhouse_port,
         console_port=console_port,
     )  # fmt: skip
     raise typer.Exit(run(plan))
@@ -88,32 +100,42 @@ def demo(
 @app.command()
 def worker() -> None:
     """Judge settlements: topics in, alerts and stored rows out."""
+    from clickhouse.settings import StoreSettings
     from fundwatch.settings import load
     from streams.settings import StreamSettings
     from streams.worker import main as work
 
-    work(load(StreamSettings))
+    raise typer.Exit(work(load(StreamSettings), load(StoreSettings)))
 
 
 @app.command()
 def console() -> None:
     """Serve the wall and its API to staff."""
+    from clickhouse.settings import StoreSettings
     from console.app import main as serve
     from console.settings import ConsoleSettings
     from fundwatch.settings import load
 
-    serve(load(ConsoleSettings))
+    raise typer.Exit(serve(load(ConsoleSettings), load(StoreSettings)))
 
 
 @app.command()
 def migrate() -> None:
     """Bring ClickHouse to this version's tables and Kafka to this version's topics."""
+    import asyncio
+
+    from clickhouse.client import connect
     from clickhouse.migrate import migrate as apply
     from clickhouse.settings import StoreSettings
     from fundwatch.settings import load
+    from streams.app import ensure_topics
+    from streams.settings import StreamSettings
 
-    for name in apply(load(StoreSettings)):
-        typer.echo(f"applied {name}")
+    store, streams = load(StoreSettings), load(StreamSettings)
+    done = apply(connect(store), timezone=store.timezone)
+    typer.echo("\n".join(f"applied {name}" for name in done) or "the tables are up to date")
+    asyncio.run(ensure_topics(streams))
+    typer.echo("the topics are there")
 
 
 @app.command()
@@ -145,9 +167,9 @@ def simulate(
     out: Annotated[Path, typer.Option(dir_okay=False, metavar="FILE", help="settlement file, .jsonl or .jsonl.zst")],
 ) -> None:
     """Write a synthetic settlement file with its reference files and its truth beside it."""
-    from streams.simulator import write
+    from fundwatch.simulating import simulate_file
 
-    write(persons=persons, days=days, seed=seed, out=out)
+    simulate_file(persons=persons, days=days, seed=seed, out=out)
 
 
 @app.command()
@@ -183,9 +205,9 @@ def _expected() -> tuple[type[Exception], ...]:
     from clickhouse.errors import StoreError
     from detectors.errors import DetectorError
     from schemas.errors import SchemaError
-    from streams.errors import StreamError
+    from streams.errors import StreamsError
 
-    return (FundwatchError, SchemaError, DetectorError, StoreError, StreamError, OSError)
+    return (FundwatchError, SchemaError, DetectorError, StoreError, StreamsError, OSError)
 
 
 def _speed(text: str) -> float | None:

@@ -127,7 +127,7 @@ def _clickhouse() -> Iterator[Finding]:
     try:
         with translated():
             rows = client.query("SELECT name, checksum FROM schema_migrations FINAL").result_rows
-        applied = dict(rows)
+        applied = {str(name): str(checksum) for name, checksum in rows}
     except StoreError:
         applied = {}
     for migration in migrations():
@@ -158,7 +158,7 @@ def _grafana() -> Iterator[Finding]:
     if not settings.grafana_url:
         yield Finding("ok", "grafana", "not used: FUNDWATCH_GRAFANA_URL is not set")
         return
-    from grafana_client import GrafanaApi
+    from grafana_client.api import GrafanaApi
     from grafana_client.client import GrafanaException
 
     token = settings.grafana_token.get_secret_value()

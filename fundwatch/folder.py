@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import psutil
+import psutil  # type: ignore[import-untyped]  # its types are published apart from it
 
 from fundwatch.errors import DataFolderError
 from streams.machine import hold_folder

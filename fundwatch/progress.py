@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from fundwatch.errors import BrokerError
 from schemas.topics import FACTS, SETTLEMENTS, WORKER_GROUP, Topics
 
 _TIMEOUT: Final = 5.0
+_NO_GROUP_YET: Final = {
+    KafkaError.GROUP_ID_NOT_FOUND, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.NOT_COORDINATOR,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,7 +54,15 @@ class Progress:
     def assigned(self) -> bool:
         """Whether the group is settled and somebody holds every partition of the settlements and facts topics."""
         asked = {self._topics.name(SETTLEMENTS), self._topics.name(FACTS)}
-        group = self._answer(self._admin.describe_consumer_groups([self._group])[self._group])
+        future = self._admin.describe_consumer_groups([self._group])[self._group]
+        try:
+            group = future.result(timeout=_TIMEOUT)
+        except KafkaException as error:
+            if error.args[0].code() in _NO_GROUP_YET:
+                return False
+            raise self._unreachable(error) from None
+        except TimeoutError as error:
+            raise self._unreachable(error) from None
         if group.state != ConsumerGroupState.STABLE:
             return False
         held = {

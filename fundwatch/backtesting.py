@@ -1,0 +1,65 @@
+"""``fundwatch backtest``: a settlement file through the worker's own judgement, the alerts into a file, the figures as JSON."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import orjson
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from detectors.backtest import open_settlements
+from detectors.backtest import run as judge_all
+from detectors.judge import Judge
+from detectors.parameters import load_rules
+from detectors.reference import Reference
+from fundwatch.errors import FundwatchError
+from fundwatch.settings import load
+from schemas.alert import encode_alert
+from schemas.instants import Calendar
+from streams.settings import StreamSettings
+
+
+def backtest_file(
+    file: Path, *, institutions: Path | None, drugs: Path | None, alerts: Path | None, rules: Path | None
+) -> None:
+    """Judge ``file`` (``-`` is standard input), write one alert per line to ``alerts``, print the figures as the last line.
+
+    What is None comes from the environment, as for the worker. Raises DetectorError for files that cannot be read.
+    """
+    settings = load(StreamSettings)
+    began = time.monotonic()
+    judge = Judge(
+        load_rules(rules or settings.rules),
+        Reference.load(institutions or settings.institutions, drugs or settings.drugs),
+        Calendar(settings.timezone),
+    )
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} settlements"), TextColumn("{task.fields[rate]}"))
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
+        task = bar.add_task("", total=None, rate="")
+
+        def advance(done: int) -> None:
+            bar.update(task, completed=done, rate=f"{done / max(time.monotonic() - began, 1e-3):,.0f}/s")
+
+        result = judge_all(open_settlements(file), judge, progress=advance)
+        advance(result.settlements)
+    if alerts is not None:
+        try:
+            with alerts.open("wb") as out:
+                out.writelines(encode_alert(alert) + b"\n" for alert in result.alerts)
+        except OSError as error:
+            raise FundwatchError(
+                f"expected to write the alerts to {alerts}, got: {error.strerror}; give another --alerts"
+            ) from None
+    figures = {
+        "settlements": result.settlements,
+        "distinct": result.distinct,
+        "dead_letters": result.dead_letters,
+        "alerts": len(result.alerts),
+        "alerts_sha256": result.alerts_sha256,
+        "seconds": round(time.monotonic() - began, 3),
+        "late": result.late,
+        "too_old": result.too_old,
+    }
+    print(orjson.dumps(figures).decode(), flush=True)
