@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -16,6 +15,7 @@ from streams.simulator.chance import between, pick
 from streams.simulator.city import City, Institution
 from streams.simulator.episodes import Episodes
 from streams.simulator.people import Person, Population
+from streams.simulator.quiet import Counters
 from streams.simulator.receipts import CHRONIC_CARE, DAY, EMERGENCY_ROOM, Receipt, Till
 from streams.simulator.rhythm import Rhythm
 from streams.simulator.scenes import CAST_SIZE, WAVE_SECONDS, Scenes
@@ -29,8 +29,7 @@ _PERSONS_PER_RATE: Final = (
 _MOST_PERSONS: Final = 300_000
 _CORRECTED: Final = 0.006
 _REPEATED: Final = 0.002
-_QUIET_SECONDS: Final = {"terminal": 1_800, "drug": 3_600}
-_QUIET_COUNT: Final = 3
+_CARE_HOMES: Final = 6  # of them collect in history; the scenes visit all
 
 
 class LiveTraffic:
@@ -56,17 +55,29 @@ class LiveTraffic:
         self._rng = self._random("live")
         cast, self._walkers = self._population.persons[-CAST_SIZE:], self._population.persons[:-CAST_SIZE]
         self._rng.shuffle(cast)
+        self._counters = Counters(self._rng)
         self._scenes = Scenes(
-            self._city, self._population, self._catalogue, self._till, cast, self._now, self._random("scenes")
+            self._city,
+            self._population,
+            self._catalogue,
+            self._till,
+            cast,
+            self._counters,
+            self._now,
+            self._random("scenes"),
         )
         residents = self._walkers[:_RESIDENTS]
         self._unstocked = set(range(_RESIDENTS, len(self._walkers)))
         self._past = Traffic(
-            residents, self._population.care_homes, self._catalogue, self._till, Rhythm(first), self._days, self._random("traffic")
-        )  # fmt: skip
+            residents,
+            self._population.care_homes[:_CARE_HOMES],
+            self._catalogue,
+            self._till,
+            Rhythm(first),
+            self._days,
+            self._random("traffic"),
+        )
         self._scenes.remember(self._past)
-        self._counters = _Quiet(_QUIET_SECONDS["terminal"])
-        self._shelves = _Quiet(_QUIET_SECONDS["drug"])
 
     @property
     def episodes(self) -> list[Episode]:
@@ -147,7 +158,7 @@ class LiveTraffic:
             one = person.rounds[0]
             hospital = fate < 0.5
             place = person.hospital if hospital else person.shop
-            if all(self._shelves.room(f"{place.code}{drug.generic}", at) for drug, _ in one.basket if drug.monitored):
+            if all(not self._counters.in_demand(place, drug.generic, at) for drug, _ in one.basket if drug.monitored):
                 if hospital:
                     services = [(CONSULTATION, 1)]
                     receipt = till.treat(
@@ -160,14 +171,14 @@ class LiveTraffic:
                         care=CHRONIC_CARE,
                         disease="M03900",
                     )
-                    receipt.terminal = self._counter(place, at)
+                    receipt.terminal = self._counters.terminal(place, at)
                     return receipt
-                terminal = self._counter(place, at)
+                terminal = self._counters.terminal(place, at)
                 return till.sell(
                     person, place, at, one.basket, one.ailment, terminal=terminal, collector=person.collector
                 )
         ailment = pick(rng, ACUTE)
-        terminal = self._counter(person.shop, at)
+        terminal = self._counters.terminal(person.shop, at)
         return till.sell(person, person.shop, at, self._remedy(ailment, person.shop, at), ailment, terminal=terminal)
 
     def _visit(self, person: Person, at: int, *, emergency: bool) -> Receipt:
@@ -182,43 +193,16 @@ class LiveTraffic:
             receipt = self._till.treat(person, hospital, at, basket, ailment, services=services, care=EMERGENCY_ROOM)
         else:
             receipt = self._till.treat(person, hospital, at, basket, ailment, services=services)
-        receipt.terminal = self._counter(hospital, at)
+        receipt.terminal = self._counters.terminal(hospital, at)
         return receipt
 
     def _remedy(self, ailment: Ailment, place: Institution, at: int) -> list[tuple[Article, int]]:
         generics = [
             generic
             for generic in ailment.generics
-            if not self._catalogue.products[generic][0].monitored or self._shelves.room(f"{place.code}{generic}", at)
+            if not self._catalogue.products[generic][0].monitored or not self._counters.in_demand(place, generic, at)
         ]
         return [(pick(self._rng, self._catalogue.products[pick(self._rng, generics)]), 1)]
-
-    def _counter(self, place: Institution, at: int) -> str:
-        """A terminal that has been quiet, or none: then the person pays on the phone."""
-        first = int(self._rng.random() * len(place.terminals))
-        for number in range(len(place.terminals)):
-            terminal = place.terminals[(first + number) % len(place.terminals)]
-            if self._counters.room(terminal, at):
-                return terminal
-        return ""
-
-
-class _Quiet:
-    """Lets through a few uses of each thing per span of seconds."""
-
-    def __init__(self, seconds: int) -> None:
-        self._seconds = seconds
-        self._uses: dict[str, deque[int]] = {}
-
-    def room(self, thing: str, at: int) -> bool:
-        """True, and one more use noted, if the thing was used less than three times lately."""
-        uses = self._uses.get(thing)
-        if uses is None:
-            uses = self._uses[thing] = deque(maxlen=_QUIET_COUNT)
-        if len(uses) == _QUIET_COUNT and uses[0] > at - self._seconds:
-            return False
-        uses.append(at)
-        return True
 
 
 def live(rate: float, seed: int, start: datetime, *, history_days: int = 30, zone: str = DEFAULT_ZONE) -> LiveTraffic:

@@ -11,6 +11,7 @@ from streams.simulator.catalogue import ACUTE, CHRONIC, CONSULTATION, Ailment, A
 from streams.simulator.chance import between, pick
 from streams.simulator.city import City, Institution
 from streams.simulator.people import OTHER, Collector, Person, Population
+from streams.simulator.quiet import Counters
 from streams.simulator.receipts import DAY, Receipt, Till
 from streams.simulator.traffic import FRAUD, LEGITIMATE, Episode, Traffic
 
@@ -45,10 +46,12 @@ class Scenes:
         catalogue: Catalogue,
         till: Till,
         cast: list[Person],
+        counters: Counters,
         now: int,
         rng: Random,
     ) -> None:
         self._city, self._catalogue, self._till, self._now, self._rng = city, catalogue, till, now, rng
+        self._counters = counters
         self._homes = population.care_homes
         self._large = [shop for shop in city.pharmacies if len(shop.terminals) >= 2]
         self.episodes: list[Episode] = []
@@ -93,9 +96,8 @@ class Scenes:
         resold = self._buy(cast[0], cast[0].shop, self._before(between(rng, 8, 20)), drug, 1, ailment)
         self._past.append(resold)
         patient = cast[8]
-        for number in range(6):
-            at = self._before(5) + number * (4 * DAY // 5)
-            self._past.append(self._see(patient, patient.home.hospitals.draw(rng), at))
+        for days in range(6, 0, -1):
+            self._past.append(self._see(patient, patient.home.hospitals.draw(rng), self._before(days)))
         for days in (9, 3):
             packs = _packs(hoarded, 28)
             self._past.append(self._buy(cast[10], cast[10].shop, self._before(days), hoarded, packs, ailment))
@@ -122,6 +124,8 @@ class Scenes:
         collector: Collector | None = None,
         traces: list[str] | None = None,
     ) -> Receipt:
+        if terminal is None and at >= self._now:
+            terminal = self._counters.terminal(shop, at)
         return self._till.sell(
             person, shop, at, [(drug, packs)], ailment, terminal=terminal, collector=collector, traces=traces
         )
@@ -129,7 +133,10 @@ class Scenes:
     def _see(self, person: Person, hospital: Institution, at: int) -> Receipt:
         ailment = pick(self._rng, ACUTE)
         drug = pick(self._rng, self._catalogue.products[pick(self._rng, ailment.generics)])
-        return self._till.treat(person, hospital, at, [(drug, 1)], ailment, services=[(CONSULTATION, 1)])
+        receipt = self._till.treat(person, hospital, at, [(drug, 1)], ailment, services=[(CONSULTATION, 1)])
+        if at >= self._now:
+            receipt.terminal = self._counters.terminal(hospital, at)
+        return receipt
 
     def _at(self, offset: float) -> int:
         return self._now + int(offset)
