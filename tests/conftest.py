@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import uuid
@@ -11,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from fundwatch.children import Tie
 from streams.broker import await_broker
 from streams.machine import LOOPBACK, free_port
 
-_FIRST_START_SECONDS = 300  # a new machine fetches Kafka first
+pytest_plugins = [
+    "tests.not_run",
+    *(["tests.fixtures_clickhouse"] if Path(__file__).with_name("fixtures_clickhouse.py").exists() else []),
+]
 
-if importlib.util.find_spec("tests.fixtures_clickhouse"):
-    pytest_plugins = ["tests.fixtures_clickhouse"]
+_FIRST_START_SECONDS = 240  # a new machine fetches Kafka first
 
 
 @pytest.fixture
@@ -34,22 +36,27 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("kafka")
     port = free_port()
     address = f"{LOOPBACK}:{port}"
-    with (folder / "output").open("wb") as output:
+    output = folder / "output"
+    tie = Tie([sys.executable, "-m", "streams.broker", "--data-dir", str(folder / "data"), "--port", str(port)])
+    with output.open("wb") as file:
         broker = subprocess.Popen(
-            [sys.executable, "-m", "streams.broker", "--data-dir", str(folder / "data"), "--port", str(port)],
-            stdout=output,
-            stderr=subprocess.STDOUT,
+            tie.argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=tie.pass_fds, process_group=0
         )
+    tie.started()
     try:
         await_broker(address, within=_FIRST_START_SECONDS, alive=lambda: broker.poll() is None)
-    except Exception:
-        sys.stderr.write((folder / "output").read_text())
-        broker.kill()
-        broker.wait()
+        yield address
+    except Exception as error:
+        error.add_note(output.read_text())
         raise
-    yield address
-    broker.terminate()
-    broker.wait(30)
+    finally:
+        broker.terminate()
+        try:
+            broker.wait(30)
+        except subprocess.TimeoutExpired:
+            broker.kill()
+            broker.wait()
+        tie.ended()
 
 
 @pytest.fixture
