@@ -26,6 +26,13 @@ LONGEST_JUMP: Final = 3_600
 """Seconds of event time that one event may move the clock: one wrong year must not hold up the rest of the file."""
 
 _ANSWER_SECONDS: Final = 5.0
+SPREAD: Final = 6 * 3_600
+"""Seconds of event time that one partition may be ahead of another in the log.
+
+Kafka takes partitions in no order: unhindered, at full speed, one gets its next weeks before another gets its last. Whoever then
+looks at the ends of the logs (the place agent) takes the empty one for finished, and what comes after that as too late.
+"""
+
 _ATTEMPT_SECONDS: Final = 0.2
 _TOLD_EVERY: Final = 500
 _FLAT_KEY: Final = re.compile(rb'"psn_no"\s*:\s*"([^"\\]+)"')
@@ -63,13 +70,8 @@ class Pace:
 
     def due(self, line: bytes) -> float:
         """The monotonic time this event is due; in the past when it is late, the last one's when it names no time."""
-        found = _TIME.search(line)
-        if found is None:
-            return self._due
-        try:
-            # only gaps count: any zone will do
-            at = int(datetime.fromisoformat(found[1].decode()).replace(tzinfo=UTC).timestamp())
-        except ValueError:
+        at = _event_seconds(line)
+        if at is None:
             return self._due
         if self._clock is None:
             self._clock = at
@@ -77,6 +79,37 @@ class Pace:
         self._clock += ahead
         self._due += ahead / self._factor
         return self._due
+
+
+class Abreast:
+    """Says when everything before an event must be safe before it may follow: see ``SPREAD``."""
+
+    def __init__(self) -> None:
+        self._until: int | None = None
+
+    def must_wait(self, line: bytes) -> bool:
+        """Whether this event begins the next span of event time."""
+        at = _event_seconds(line)
+        if at is None:
+            return False
+        if self._until is None:
+            self._until = at + SPREAD
+        if at < self._until:
+            return False
+        # one wrong year must not switch the waiting off for the rest of the file
+        self._until = min(at, self._until + 24 * LONGEST_JUMP) + SPREAD
+        return True
+
+
+def _event_seconds(line: bytes) -> int | None:
+    """Event time in seconds, None if there is none; only gaps count: any zone will do."""
+    found = _TIME.search(line)
+    if found is None:
+        return None
+    try:
+        return int(datetime.fromisoformat(found[1].decode()).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        return None
 
 
 class Publisher:
@@ -97,6 +130,8 @@ class Publisher:
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
                 "acks": "all",
+                # a broker that was restarted is found again within a second, not within ten
+                "reconnect.backoff.max.ms": 1_000,
                 "linger.ms": 20,
                 "batch.size": 1_000_000,
                 "message.max.bytes": 8 * 1024 * 1024,
@@ -132,8 +167,9 @@ class Publisher:
 
     def finish(self) -> int:
         """Wait until everything is acknowledged; the number of settlements published."""
-        while len(self._producer):
-            self.attend(_ATTEMPT_SECONDS)
+        # flush() returns the moment the last answer is in; poll() would sit out its time, for success makes no callback
+        while self._producer.flush(_ATTEMPT_SECONDS):
+            self.attend()
         self.attend()
         return self.published
 
@@ -167,7 +203,7 @@ def publish(
     ``speed`` is times event time, None as fast as it goes; blank lines are passed over; ``told`` hears the count every now and then.
     Raises :class:`ReplayError` when Kafka does not answer, lacks the topic or refuses a settlement.
     """
-    publisher = Publisher(kafka, topic)
+    publisher, abreast = Publisher(kafka, topic), Abreast()
     pace = Pace(speed, time.monotonic()) if speed is not None else None
     for line in lines:
         if not line or line.isspace():
@@ -179,6 +215,8 @@ def publish(
             told(publisher.published)
         if stopped():
             break
+        if abreast.must_wait(line):
+            publisher.finish()
         publisher.publish(line)
     count = publisher.finish()
     told(count)
