@@ -1,0 +1,1 @@
+"""What staff see and call: the wall, the findings, their API."""

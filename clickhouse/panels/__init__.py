@@ -60,7 +60,7 @@ def _query(module: str, name: str, title: str) -> Query:
 MODULES: Final[Mapping[str, Module]] = {
     module.name: module
     for module in (
-        _module("feed", "实时单据审核信息", 5, documents="最新单据", totals="近24小时"),
+        _module("feed", "实时单据审核信息", 5, documents="最新单据", totals="近24小时", figures="今日概况"),
         _module("map", "地图定位监控", 10, institutions="医药机构"),
         _module("trend", "全年趋势监控", None, months="近12个月"),
         _module("hospitals", "医院监控", 60, ranking="近30天基金支付排名"),

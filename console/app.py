@@ -1,0 +1,137 @@
+"""The console process: pages and API for staff on one port, behind the guard."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from clickhouse.panels import MODULES, run_panel
+from clickhouse.settings import StoreSettings
+from console.api import Sources, add_api
+from console.boards import Boards, Rows
+from console.guard import Guard
+from console.pages import add_pages
+from console.replies import refusal
+from console.settings import ConsoleSettings
+from console.store import Store
+from streams.access import BadTokens, load_tokens
+
+_ASSETS: Final = Path(__file__).with_name("assets")
+_GRACE: Final = 3  # seconds a page may take to let go when the process is told to stop
+log = structlog.get_logger(__name__)
+
+
+def create_app(
+    settings: ConsoleSettings, store_settings: StoreSettings, *, clock: Callable[[], float] = time.monotonic
+) -> FastAPI:
+    """The whole console as an ASGI application; one per process, because NiceGUI is. Raises BadTokens."""
+    store = Store(store_settings)
+    tokens = load_tokens(settings.tokens) if settings.tokens else None
+    boards = Boards(reader(store), {name: module.refresh for name, module in MODULES.items()}, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        keeping = asyncio.create_task(boards.run())
+        yield
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        store.close()
+
+    app = FastAPI(title="Fundwatch console", version="1", docs_url=None, redoc_url=None, lifespan=lifespan)
+    add_api(app, Sources(store, boards, tokens))
+    _add_service_paths(app, store)
+    app.mount("/assets", StaticFiles(directory=_ASSETS))
+    add_pages(app, store, boards)
+    app.add_middleware(
+        Guard, names=[*settings.console_names, settings.console_host], networks=settings.console_networks
+    )
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    return app
+
+
+def reader(store: Store) -> Callable[[str, str], Rows]:
+    """What reads a module's rows for the boards; the institution is a parameter of every panel query."""
+    return lambda module, institution_id: store.ask(
+        lambda client: run_panel(client, module, institution=institution_id)
+    )
+
+
+def main(settings: ConsoleSettings | None = None, store_settings: StoreSettings | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; returns the exit code. Settings default to the environment."""
+    settings = settings or ConsoleSettings()
+    try:
+        app = create_app(settings, store_settings or StoreSettings())
+    except BadTokens as error:
+        log.error("console_not_started", reason=str(error))
+        return 2
+    try:
+        listening = socket.create_server((settings.console_host, settings.console_port), backlog=512)
+    except OSError as error:
+        log.error(
+            "console_not_started",
+            reason=f"expected to listen on {settings.console_host}:{settings.console_port}, got: {error.strerror}; "
+            "free the port or set FUNDWATCH_CONSOLE_PORT",
+        )
+        return 1
+    # uvicorn raises the signal again after it has stopped; without these handlers a clean stop would look like a crash
+    signal.signal(signal.SIGTERM, _already_stopped)
+    signal.signal(signal.SIGINT, _already_stopped)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_GRACE,
+        )
+    )
+    log.info("console_listening", url=f"http://{settings.console_host}:{listening.getsockname()[1]}/wall")
+    with listening:
+        server.run(sockets=[listening])
+    log.info("console_stopped")
+    return 0 if server.started else 1
+
+
+def _already_stopped(_signal: int, _frame: FrameType | None) -> None:
+    """Nothing is left to do."""
+
+
+def _add_service_paths(app: FastAPI, store: Store) -> None:
+    @app.get("/", include_in_schema=False)
+    def root() -> Response:
+        return RedirectResponse("/wall")
+
+    @app.get("/healthz", summary="whether the process lives", tags=["service"])
+    async def healthz() -> Response:
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/readyz", summary="whether the store answers", tags=["service"])
+    async def readyz() -> Response:
+        if await run_in_threadpool(store.answers):
+            return JSONResponse({"status": "ready"})
+        return JSONResponse({"status": "waiting", "reason": "ClickHouse does not answer"}, 503)
+
+    @app.get("/metrics", summary="Prometheus metrics", tags=["service"])
+    def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.api_route("/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    def unknown(rest: str) -> Response:
+        return refusal(404, "not_found", "expected one of the paths of /openapi.json, got another one")

@@ -1,0 +1,128 @@
+"""The wall: seven modules on one screen, each redrawn when its rows change, all viewers fed from the same rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import structlog
+from nicegui import ui
+from nicegui.client import Client
+
+from clickhouse.panels import MODULES
+from console.boards import Boards, Rows, Snapshot
+from console.modules import audits, feed, figures, hospitals, results, trend, visits
+from console.modules import map as institutions_map
+from console.screen import tag
+
+Show = Callable[[Rows], None]
+"""Draws the rows of a module."""
+BUILDERS: Final[dict[str, Callable[[], Show]]] = {
+    "feed": feed.build,
+    "map": institutions_map.build,
+    "trend": trend.build,
+    "hospitals": hospitals.build,
+    "audits": audits.build,
+    "visits": visits.build,
+    "results": results.build,
+}
+"""What draws each module; a new module is one file in ``console/modules`` and its line here."""
+log = structlog.get_logger(__name__)
+
+
+def build_wall(client: Client, boards: Boards, timezone: str) -> None:
+    """Put the wall on a page and keep it fed until the page is closed."""
+    zone = ZoneInfo(timezone)
+    endings: list[Callable[[], None]] = []
+    with ui.element("main").classes("wall"):
+        _head(timezone)
+        show_figures = figures.build()
+        cards = [_Card(client, module, BUILDERS[module], boards, zone) for module in BUILDERS]
+    # the figures are part of the feed, so that strip and feed never disagree
+    endings.append(boards.watch("feed", _in_page(client, lambda snapshot: show_figures(snapshot.rows))))
+    if boards.current("feed").version:
+        show_figures(boards.current("feed").rows)
+    endings.extend(card.start() for card in cards)
+
+    def leave() -> None:
+        for end in endings:
+            end()
+
+    client.on_delete(leave)
+
+
+def _head(timezone: str) -> None:
+    with ui.element("header"):
+        with ui.element("div").classes("wall-side").props("data-link=up"):
+            tag("span", classes="link-text")
+            ui.link("预警清单", "/alerts")
+        ui.label("医保基金智能监控中心").classes("wall-title")
+        with ui.element("div").classes("wall-side right"), ui.element("div").props(f'data-clock="{timezone}"'):
+            tag("span", classes="clock-date")
+            tag("span", classes="clock-time")
+
+
+def _in_page(client: Client, show: Callable[[Snapshot], None]) -> Callable[[Snapshot], None]:
+    def guarded(snapshot: Snapshot) -> None:
+        if not client.is_deleted:
+            with client:
+                show(snapshot)
+
+    return guarded
+
+
+class _Card:
+    """One module's frame: title, age of its data, state, and the module's own drawing."""
+
+    def __init__(self, client: Client, module: str, build: Callable[[], Show], boards: Boards, zone: ZoneInfo) -> None:
+        self._client = client
+        self._module = module
+        self._boards = boards
+        self._zone = zone
+        about = MODULES[module]
+        self._rhythm = f"每 {about.refresh:g} 秒刷新" if about.refresh else "手动刷新"
+        with (
+            ui.element("section")
+            .classes("module")
+            .props(f"data-module={module} data-state=waiting data-version=0") as self._card
+        ):
+            with ui.element("div").classes("module-head"):
+                ui.label(about.title).classes("module-name")
+                self._state = ui.label(self._rhythm).classes("module-state")
+                if about.refresh is None:
+                    tag("button", "重新加载", "module-reload").props("type=button").on("click", self._reload)
+            with ui.element("div").classes("module-body"):
+                self._show = build()
+            self._notice = ui.label("正在读取").classes("module-waiting")
+
+    def start(self) -> Callable[[], None]:
+        """Show what is known, follow what comes; the returned function stops it."""
+        end = self._boards.watch(self._module, _in_page(self._client, self._update))
+        known = self._boards.current(self._module)
+        if known.version or known.broken:
+            self._update(known)
+        elif MODULES[self._module].refresh is None:
+            ui.timer(0.1, self._reload, once=True)
+        return end
+
+    async def _reload(self) -> None:
+        await self._boards.refresh(self._module)
+
+    def _update(self, snapshot: Snapshot) -> None:
+        state = "broken" if snapshot.broken else "live"
+        self._notice.text = "数据中断"
+        self._state.text = f"{_moment(snapshot.loaded_at, self._zone)} · {self._rhythm}"
+        if not snapshot.broken:
+            try:
+                self._show(snapshot.rows)
+            except Exception:
+                # a row nobody foresaw must not take the wall down, nor be hidden from it
+                log.exception("module_not_drawn", module=self._module)
+                state = "broken"
+        self._card.props(f"data-state={state} data-version={snapshot.version}")
+
+
+def _moment(moment: datetime | None, zone: ZoneInfo) -> str:
+    return f"数据更新 {moment.astimezone(zone):%H:%M:%S}" if moment else "尚无数据"

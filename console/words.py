@@ -1,0 +1,87 @@
+"""The Chinese words and number forms people see, and the masking of persons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from functools import cache
+from typing import Final
+
+from detectors.parameters import load_rules
+
+LIGHTS: Final[Mapping[str, str]] = {"red": "红", "yellow": "黄", "green": "绿"}
+LIGHT_MEANINGS: Final[Mapping[str, str]] = {"red": "立即处置", "yellow": "需要核实", "green": "持续关注"}
+FAMILIES: Final[Mapping[str, str]] = {"agent_buying": "代购配药", "frequent_visits": "频繁就诊"}
+SUBJECTS: Final[Mapping[str, str]] = {
+    "person": "参保人",
+    "terminal": "结算终端",
+    "institution": "定点机构",
+    "agent": "代办人",
+    "drug_code": "药品追溯码",
+}
+RELATIONS: Final[Mapping[str, str]] = {"1": "家属", "7": "照护机构", "9": "其他"}
+_CARE: Final = (
+    (("41", "9929"), "药店购药"),
+    (("14",), "慢特病门诊"),
+    (("13",), "急诊"),
+    (("2",), "住院"),
+    (("1",), "普通门诊"),
+)
+"""First digits of care types (``med_type``) and their words, the same as in the panels' SQL."""
+_MASKED_SUBJECTS: Final = frozenset({"person", "agent"})
+
+
+def word(words: Mapping[str, str], code: object) -> str:
+    """The word for a code; an unknown code stands for itself."""
+    return words.get(str(code), str(code))
+
+
+@cache
+def detectors() -> Mapping[str, str]:
+    """The title of every rule, as the rule book has it."""
+    return {rule.detector: rule.title for rule in load_rules().rules}
+
+
+def detector(name: object) -> str:
+    """The title of a rule; an unknown one stands for itself."""
+    return word(detectors(), name)
+
+
+def care(code: object) -> str:
+    """The word for a care type (``med_type``)."""
+    text = str(code)
+    return next((name for starts, name in _CARE if text.startswith(starts)), "其他")
+
+
+def masked(person_id: object) -> str:
+    """A person or collector as a screen may show it, as the panels' SQL masks it; a short identifier shows nothing at all."""
+    text = str(person_id)
+    return f"{text[:4]}****{text[-2:]}" if len(text) > 8 else "****"
+
+
+def subject(kind: object, subject_id: object) -> str:
+    """An alert's subject in words, persons masked."""
+    name = masked(subject_id) if str(kind) in _MASKED_SUBJECTS else str(subject_id)
+    return f"{word(SUBJECTS, kind)} {name}"
+
+
+def count(value: object) -> str:
+    """A whole number with thousands separators."""
+    return f"{int(Decimal(str(value or 0))):,}"
+
+
+def money(yuan: object) -> tuple[str, str]:
+    """An amount for the eye, number and unit: 元, 万元 or 亿元."""
+    amount = Decimal(str(yuan or 0))
+    for size, unit in ((Decimal(10**8), "亿元"), (Decimal(10**4), "万元")):
+        if abs(amount) >= size:
+            return f"{amount / size:,.2f}", unit
+    return f"{amount:,.0f}", "元"
+
+
+def ago(seconds: float) -> str:
+    """A span of time in its largest unit."""
+    for size, unit in ((86_400, "天"), (3_600, "小时"), (60, "分钟")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} 秒"
