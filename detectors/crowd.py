@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from detectors.explain import MUTED_BY
 from detectors.light import excess_score, weigh
@@ -16,6 +17,9 @@ from schemas.instants import Calendar
 
 class CrowdRule(Rule[Sale]):
     """Matches when ``limit`` distinct persons are in ``window``; muted when fewer remain without the excepted sales."""
+
+    certainty: ClassVar[float] = 0.5
+    """The score at the limit."""
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
@@ -45,7 +49,7 @@ class CrowdRule(Rule[Sale]):
             else:
                 reasons.add(exception)
         muted = len(rest) < self.limit
-        score, light = weigh(excess_score(len(persons), self.limit), muted=muted)
+        score, light = weigh(excess_score(len(persons), self.limit, self.certainty), muted=muted)
         features: Features = {
             "grp_psncnt": len(persons),
             "limit": self.limit,

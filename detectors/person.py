@@ -36,7 +36,7 @@ class Reader:
 
     def __init__(self, reference: Reference, kinds: Iterable[PlaceKind]) -> None:
         self._drugs = reference.drugs
-        self._watched = frozenset(drug.generic for drug in reference.drugs.values() if drug.monitored)
+        self._watched = reference.monitored
         wanted = frozenset(kinds)
         self._terminals = "terminal" in wanted
         self._institutions = "institution" in wanted

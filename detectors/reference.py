@@ -49,6 +49,7 @@ class Reference:
     ) -> None:
         self.drugs = drugs or {}
         self.institutions = institutions or {}
+        self.monitored = frozenset(drug.generic for drug in self.drugs.values() if drug.monitored)
         self.generic_names = {drug.generic: drug.name for drug in self.drugs.values()}
 
     @classmethod

@@ -17,6 +17,7 @@ class CollectorCards(CrowdRule):
 
     detector = "agent_buying.collector_cards"
     subject = "agent"
+    certainty = 0.7  # whoever collects for others and is no family has to explain it
 
     def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
         """All purchases of the window."""

@@ -28,7 +28,8 @@ class DaysSupply(Rule[Visit]):
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
         self.width = setting.seconds("window")
-        self._limit = setting.seconds("limit")
+        self._monitored_limit = setting.seconds("monitored_limit")
+        self._other_limit = setting.seconds("other_limit")
         self._collections = setting.whole("collections")
 
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
@@ -38,6 +39,9 @@ class DaysSupply(Rule[Visit]):
             return ()
         return [item for item in entry.items if self._enough(item, ledger.of_item(item, entry))]
 
+    def _limit(self, generic: str) -> int:
+        return self._monitored_limit if generic in self.reference.monitored else self._other_limit
+
     def _enough(self, generic: str, collections: list[Visit]) -> bool:
         """Looked at from the end: what is in hand is the most that any run of collections up to now leaves over its own span."""
         now = collections[-1].at
@@ -45,6 +49,7 @@ class DaysSupply(Rule[Visit]):
         first = len(collections) - self._collections
         if first < 0 or collections[first].at <= since:
             return False
+        limit = self._limit(generic)
         count = total = most = 0
         for entry in reversed(collections):
             at = entry.at
@@ -56,22 +61,22 @@ class DaysSupply(Rule[Visit]):
             total += supplies[0] if len(supplies) == 1 else _supply_of(entry, generic)
             most = max(most, total - now + at)
             count += 1
-            if count >= self._collections and most >= self._limit:
+            if count >= self._collections and most >= limit:
                 return True
         return False
 
     def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
         """The supply in hand after the point; muted if it is below the limit without long prescriptions."""
         members = [entry for entry in window if detail in entry.items and not entry.flags & INPATIENT]
-        remaining = self._remaining(members, detail)
-        if len(members) < self._collections or remaining < self._limit:
+        remaining, limit = self._remaining(members, detail), self._limit(detail)
+        if len(members) < self._collections or remaining < limit:
             return None
         rest = [entry for entry in members if not entry.flags & LONG_PRESCRIPTION]
-        muted = len(rest) < self._collections or self._remaining(rest, detail, window[-1].at) < self._limit
-        score, light = weigh(excess_score(remaining, self._limit), muted=muted)
+        muted = len(rest) < self._collections or self._remaining(rest, detail, window[-1].at) < limit
+        score, light = weigh(excess_score(remaining, limit), muted=muted)
         features: Features = {
             "remaining_days": round(remaining / DAY, 2),
-            "limit_days": round(self._limit / DAY, 2),
+            "limit_days": round(limit / DAY, 2),
             "collections": len(members),
             "fixmedins_cnt": len({entry.institution_id for entry in members}),
             "generic_code": detail,

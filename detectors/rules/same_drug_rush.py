@@ -20,6 +20,7 @@ class SameDrugRush(CrowdRule):
 
     detector = "agent_buying.same_drug_rush"
     subject = "institution"
+    certainty = 0.7  # strangers hardly ever buy the same drug within minutes
 
     def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """The monitored generics of a sale with enough sales of the same close before it."""

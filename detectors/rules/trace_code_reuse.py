@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from detectors.explain import span
 from detectors.light import excess_score, weigh
@@ -12,6 +13,9 @@ from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
 from detectors.windows import Ledger
 from schemas.instants import Calendar
+
+CERTAINTY: Final = 0.95
+"""The score at the limit: near the top, for one box is sold once."""
 
 
 class TraceCodeReuse(Rule[Sale]):
@@ -38,8 +42,7 @@ class TraceCodeReuse(Rule[Sale]):
         count = len({entry.settlement_id for entry in window})
         if count < self._limit:
             return None
-        # twice is as certain as it gets: the score starts near the top and rises from there
-        score, light = weigh(round((1 + excess_score(count, 1)) / 2, 4), muted=False, certain=True)
+        score, light = weigh(excess_score(count, self._limit, CERTAINTY), muted=False, certain=True)
         features: Features = {
             "settlements": count,
             "limit": self._limit,
