@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import os
 import shutil
 import sys
 import tempfile
@@ -63,27 +62,24 @@ def ensure_jars() -> list[Path]:
     """
     folder = kafka_home() / "jars"
     jars = locked_jars()
-    if any(not _whole(jar, folder) for jar in jars):
-        try:
+    try:
+        if any(not _whole(jar, folder) for jar in jars):
             folder.mkdir(parents=True, exist_ok=True)
             with _alone(folder.with_name("lock")):
-                wanted = [jar for jar in jars if not _whole(jar, folder)]
-                if wanted:
+                # another process may have fetched them while we waited
+                if wanted := [jar for jar in jars if not _whole(jar, folder)]:
                     _fetch_all(wanted, folder)
-        except OSError as error:
-            raise KafkaNotFoundError(
-                f"expected to keep Kafka's jars in {folder}, got: {error}; make room there or set XDG_CACHE_HOME to another folder"
-            ) from error
+    except OSError as error:
+        raise KafkaNotFoundError(
+            f"expected to keep Kafka's jars in {folder}, got: {error}; make room there or set XDG_CACHE_HOME to another folder"
+        ) from error
     return [folder / jar.name for jar in jars]
 
 
 def _whole(jar: Jar, folder: Path) -> bool:
     path = folder / jar.name
     try:
-        if path.stat().st_size != jar.size:
-            return False
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
+        return path.stat().st_size == jar.size and _sha256(path) == jar.sha256
     except FileNotFoundError:
         return False
 
@@ -104,24 +100,55 @@ def _fetch_all(jars: list[Jar], folder: Path) -> None:
 
 
 def _fetch(jar: Jar, scratch: Path) -> Path:
-    # imported here: only the first start on a machine needs it
-    from jgo.maven import MavenContext
-
     where = f"{jar.group}:{jar.artifact}:{jar.version}"
     try:
-        # an own repository folder: what another program left half-written in ~/.m2 must not get in
-        maven = MavenContext(repo_cache=scratch, timeout=60)
-        path = Path(maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
-    except Exception as error:
+        path = _download(jar, scratch)
+    except Exception as error:  # whatever jgo and the network below it raise
         raise KafkaNotFoundError(
             f"expected {where} from Maven Central, got: {error}. Connect this machine once, or copy the folder {kafka_home()} "
             "from a machine that has it, or name a running Kafka in FUNDWATCH_KAFKA"
         ) from error
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = _sha256(path)
     if sha256 != jar.sha256:
         raise KafkaNotFoundError(
-            f"expected {where} with SHA-256 {jar.sha256}, Maven Central (or a proxy on the way) gave {os.path.getsize(path)} bytes "
+            f"expected {where} with SHA-256 {jar.sha256}, Maven Central (or a proxy on the way) gave {path.stat().st_size} bytes "
             f"with {sha256}; try again, and if it stays so do not trust that network"
         )
     return path
+
+
+def _download(jar: Jar, scratch: Path) -> Path:
+    # imported here: only the first start on a machine needs it
+    from jgo.maven import MavenContext
+
+    # an own repository folder: what another program left half-written in ~/.m2 must not get in
+    maven = MavenContext(repo_cache=scratch, timeout=60)
+    return Path(maven.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def resolve() -> list[Jar]:
+    """The list anew: what Maven resolves for :data:`KAFKA_VERSION` today, with Kafka's logging bound to its own log4j."""
+    import jgo
+
+    jars = jgo.resolve(f"org.apache.kafka:kafka_2.13:{KAFKA_VERSION}")
+    [log4j] = [jar.version for jar in jars if jar.artifactId == "log4j-core"]
+    # resolved apart: log4j's own list of versions would put an older Kafka client beside Kafka
+    jars += jgo.resolve(f"org.apache.logging.log4j:log4j-slf4j-impl:{log4j}")
+    found = {}
+    for jar in sorted(jars, key=lambda jar: (jar.groupId, jar.artifactId)):
+        path = Path(jar.resolve())
+        found[jar.groupId, jar.artifactId] = Jar(
+            jar.groupId, jar.artifactId, jar.version, path.stat().st_size, _sha256(path)
+        )
+    return list(found.values())
+
+
+if __name__ == "__main__":
+    # after a change of KAFKA_VERSION: python -m streams.kafka_jars > streams/kafka-jars.lock
+    for each in resolve():
+        print(f"{each.group}:{each.artifact}:{each.version}", each.size, each.sha256)
