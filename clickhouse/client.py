@@ -47,7 +47,6 @@ def connect(settings: StoreSettings | None = None) -> Client:
             connect_timeout=5,
             send_receive_timeout=settings.clickhouse_timeout,
             query_retries=0,
-            dedicated_pool=True,
         )
     client.database = settings.clickhouse_database
     return client
