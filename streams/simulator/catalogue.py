@@ -6,14 +6,28 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from schemas.settlement import Line
+from schemas.settlement import Diagnosis, Line
 
 LINE_NAMES: Final = dict(zip(Line.__struct_fields__, Line.__struct_encode_fields__, strict=True))
 """Field name -> wire name of a fee line."""
 
+_DIAGNOSIS_NAMES: Final = dict(zip(Diagnosis.__struct_fields__, Diagnosis.__struct_encode_fields__, strict=True))
+_DIAGNOSIS: Final = (
+    f'{{"{_DIAGNOSIS_NAMES["code"]}":"%s","{_DIAGNOSIS_NAMES["name"]}":"%s",'
+    f'"{_DIAGNOSIS_NAMES["main"]}":"1","{_DIAGNOSIS_NAMES["kind"]}":"1"}}'
+)
 _ARTICLE: Final = "".join(
     f'"{LINE_NAMES[name]}":"%s",' for name in ("item_code", "item_name", "item_type", "charge_type")
 )
+
+
+def packed(fragment: str) -> str:
+    """A piece of a message with each UTF-8 byte as one character: a message put together from such pieces is quick to encode.
+
+    Python stores text with a single Chinese character in it at two bytes a character; the final ``encode("latin-1")`` of packed
+    pieces is a copy. (Measured: about a quarter of the whole time of writing a city.)
+    """
+    return fragment.encode().decode("latin-1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +51,7 @@ class Article:
 
     def __post_init__(self) -> None:
         fragment = _ARTICLE % (self.code, self.name, self.item_type, self.charge_type)
-        object.__setattr__(self, "fragment", fragment)
+        object.__setattr__(self, "fragment", packed(fragment))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +62,10 @@ class Ailment:
     name: str
     generics: tuple[str, ...]
     share: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    fragment: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fragment", packed(_DIAGNOSIS % (self.code, self.name)))
 
 
 # generic name, western (X) or Chinese patent (Z), price of a pack in yuan, days a pack lasts, on the watch list

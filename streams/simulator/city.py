@@ -8,6 +8,7 @@ from random import Random
 from typing import Final
 
 from schemas.settlement import Settlement
+from streams.simulator.catalogue import packed
 from streams.simulator.chance import Choice, pick
 
 SETTLEMENT_NAMES: Final = dict(zip(Settlement.__struct_fields__, Settlement.__struct_encode_fields__, strict=True))
@@ -50,7 +51,7 @@ class Institution:
     fragment: str = field(init=False)
 
     def __post_init__(self) -> None:
-        self.fragment = _INSTITUTION % (self.code, self.name, self.level, self.area)
+        self.fragment = packed(_INSTITUTION % (self.code, self.name, self.level, self.area))
 
     @property
     def pharmacy(self) -> bool:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 from typing import Final
 
 from schemas.settlement import SCHEMA_VERSION
-from schemas.settlement import Diagnosis as WireDiagnosis
 from streams.simulator.catalogue import LINE_NAMES, Ailment, Article
 from streams.simulator.city import SETTLEMENT_NAMES, Institution
 from streams.simulator.people import Collector, Person
@@ -23,7 +22,6 @@ _STRIDE: Final = 7_331_913_047_291
 _SETTLEMENT_NUMBERS: Final = 10**15
 
 _S, _L = SETTLEMENT_NAMES, LINE_NAMES
-_D: Final = dict(zip(WireDiagnosis.__struct_fields__, WireDiagnosis.__struct_encode_fields__, strict=True))
 _HEAD: Final = (
     f'{{"{_S["event_id"]}":"%s","{_S["kind"]}":"%s","{_S["schema"]}":{SCHEMA_VERSION},"{_S["original_id"]}":%s,'
     f'"{_S["transaction"]}":"%s","{_S["message_at"]}":"%s","{_S["settlement_id"]}":"%s","{_S["visit_id"]}":"M%s",%s'
@@ -31,7 +29,7 @@ _HEAD: Final = (
     f'"{_S["begun_on"]}":"%s","{_S["ended_on"]}":"%s",%s"{_S["terminal_id"]}":%s,"{_S["operator_id"]}":"%s",'
     f'"{_S["fee"]}":"%s","{_S["fund_paid"]}":"%s","{_S["pooled_paid"]}":"%s","{_S["account_paid"]}":"%s",'
     f'"{_S["cash_paid"]}":"%s","{_S["in_scope"]}":"%s","{_S["refunded"]}":"%s","{_S["disease_code"]}":%s,'
-    f'"{_S["diagnoses"]}":[{{"{_D["code"]}":"%s","{_D["name"]}":"%s","{_D["main"]}":"1","{_D["kind"]}":"1"}}],'
+    f'"{_S["diagnoses"]}":[%s],'
     f'"{_S["collector_id"]}":%s,"{_S["collector_relation"]}":%s,"{_S["long_prescription"]}":"%s","{_S["lines"]}":[%s]}}'
 )
 _BILLED: Final = f'%s"{_L["quantity"]}":"%d","{_L["price"]}":"%s","{_L["amount"]}":"%s","{_L["in_scope"]}":"%s","{_L["supply_days"]}":%s,'
@@ -42,6 +40,7 @@ _LINE: Final = (
 _SOLD: Final = f'"{_L["doctor_id"]}":null,"{_L["department_id"]}":null,"{_L["prescription_id"]}":null,'
 _ORDERED: Final = f'"{_L["doctor_id"]}":"D%s%06d","{_L["department_id"]}":"%s","{_L["prescription_id"]}":"R%s",'
 _CLOCK: Final = tuple(f"{minute // 60:02d}:{minute % 60:02d}:" for minute in range(1440))
+_CENTS: Final = tuple(f".{cents:02d}" for cents in range(100))
 _SECONDS: Final = tuple(f"{second:02d}" for second in range(60))
 _DEPARTMENTS: Final = ("A03", "A04", "A07", "A12", "A32", "A50")
 
@@ -77,7 +76,6 @@ class Receipt:
     disease: str = ""
     begun_day: int = -1
     takes_back: Receipt | None = None
-    event_id: str = field(init=False, default="")
 
     @property
     def settlement_id(self) -> str:
@@ -149,23 +147,28 @@ class Till:
     def take_back(self, settled: Receipt, at: int) -> Receipt:
         """The reversal of a settlement, at the same institution."""
         terminal = self._terminal(settled.institution) if settled.terminal else ""
-        return self._numbered(
-            Receipt(
-                self._next(), at, settled.person, settled.institution, terminal, settled.care, settled.ailment, settled.items,
-                settled.fee, settled.fund, settled.account, settled.scope, settled.collector, settled.long_prescription,
-                settled.disease, settled.begun_day, settled,
-            )
+        return Receipt(
+            self._next(), at, settled.person, settled.institution, terminal, settled.care, settled.ailment, settled.items,
+            settled.fee, settled.fund, settled.account, settled.scope, settled.collector, settled.long_prescription,
+            settled.disease, settled.begun_day, settled,
         )  # fmt: skip
 
     def settle_again(self, settled: Receipt, at: int) -> Receipt:
         """The same boxes settled again after a reversal."""
-        return self._numbered(
-            Receipt(
-                self._next(), at, settled.person, settled.institution, settled.terminal, settled.care, settled.ailment,
-                settled.items, settled.fee, settled.fund, settled.account, settled.scope, settled.collector,
-                settled.long_prescription, settled.disease, settled.begun_day,
-            )
+        return Receipt(
+            self._next(), at, settled.person, settled.institution, settled.terminal, settled.care, settled.ailment,
+            settled.items, settled.fee, settled.fund, settled.account, settled.scope, settled.collector,
+            settled.long_prescription, settled.disease, settled.begun_day,
         )  # fmt: skip
+
+    def event_id(self, receipt: Receipt) -> str:
+        """Institution, time and a number that is never used twice."""
+        day, second = divmod(receipt.at, DAY)
+        clock = _CLOCK[second // 60]
+        date_text = self._day(day)[1]
+        return (
+            f"{receipt.institution.code}{date_text}{clock[:2]}{clock[3:5]}{_SECONDS[second % 60]}{receipt.serial:010d}"
+        )
 
     def wire(self, receipt: Receipt) -> bytes:
         """The settlement message: one JSON object in UTF-8, no newline."""
@@ -189,26 +192,24 @@ class Till:
         fund = sign + _yuan(receipt.fund)
         collector = receipt.collector
         phone = receipt.serial % 3 == 0 or not receipt.terminal
-        return (
-            _HEAD
-            % (
-                receipt.event_id,
-                "SETTLE" if original is None else "REVERSE",
-                "null" if original is None else f'"{original.settlement_id}"',
-                (_SETTLES if original is None else _REVERSES).get(care, "2207" if original is None else "2208"),
-                at, settlement_id, visit, receipt.person.fragment, "01" if phone else "03", care, at,
-                date_text if receipt.begun_day < 0 else self._day(receipt.begun_day)[0], date_text,
-                receipt.institution.fragment, f'"{receipt.terminal}"' if receipt.terminal else "null",
-                f"{receipt.institution.area}{receipt.institution.code[7:]}{receipt.serial % 9}",
-                sign + _yuan(receipt.fee), fund, fund, sign + _yuan(receipt.account),
-                sign + _yuan(receipt.fee - receipt.fund - receipt.account), sign + _yuan(receipt.scope),
-                "0" if original is None else "1", f'"{receipt.disease}"' if receipt.disease else "null",
-                receipt.ailment.code, receipt.ailment.name,
-                "null" if collector is None else f'"{collector.token}"',
-                "null" if collector is None else f'"{collector.relation}"',
-                "1" if receipt.long_prescription else "0", ",".join(lines),
-            )
-        ).encode()  # fmt: skip
+        text = _HEAD % (
+            self.event_id(receipt),
+            "SETTLE" if original is None else "REVERSE",
+            "null" if original is None else f'"{original.settlement_id}"',
+            (_SETTLES if original is None else _REVERSES).get(care, "2207" if original is None else "2208"),
+            at, settlement_id, visit, receipt.person.fragment, "01" if phone else "03", care, at,
+            date_text if receipt.begun_day < 0 else self._day(receipt.begun_day)[0], date_text,
+            receipt.institution.fragment, f'"{receipt.terminal}"' if receipt.terminal else "null",
+            f"{receipt.institution.area}{receipt.institution.code[7:]}{receipt.serial % 9}",
+            sign + _yuan(receipt.fee), fund, fund, sign + _yuan(receipt.account),
+            sign + _yuan(receipt.fee - receipt.fund - receipt.account), sign + _yuan(receipt.scope),
+            "0" if original is None else "1", f'"{receipt.disease}"' if receipt.disease else "null",
+            receipt.ailment.fragment,
+            "null" if collector is None else f'"{collector.token}"',
+            "null" if collector is None else f'"{collector.relation}"',
+            "1" if receipt.long_prescription else "0", ",".join(lines),
+        )  # fmt: skip
+        return text.encode("latin-1")  # of packed pieces: UTF-8
 
     def _billed(self, item: Item) -> str:
         """The part of a fee line that depends only on what is billed."""
@@ -243,11 +244,9 @@ class Till:
             scope += amount * item.article.scope // 100
         fund = scope * self._fund_share(person, institution, care) // 1000
         account = int((fee - fund) * 0.6) if person.employee else 0
-        return self._numbered(
-            Receipt(
-                self._next(), at, person, institution, terminal, care, ailment, items, fee, fund, account, scope, collector,
-                long_prescription, disease, begun_day,
-            )
+        return Receipt(
+            self._next(), at, person, institution, terminal, care, ailment, items, fee, fund, account, scope, collector,
+            long_prescription, disease, begun_day,
         )  # fmt: skip
 
     def _fund_share(self, person: Person, institution: Institution, care: str) -> int:
@@ -277,13 +276,6 @@ class Till:
         self._serial += 1
         return self._serial
 
-    def _numbered(self, receipt: Receipt) -> Receipt:
-        day, second = divmod(receipt.at, DAY)
-        minute, second = divmod(second, 60)
-        clock = _CLOCK[minute]
-        receipt.event_id = f"{receipt.institution.code}{self._day(day)[1]}{clock[:2]}{clock[3:5]}{_SECONDS[second]}{receipt.serial:010d}"
-        return receipt
-
     def _day(self, day: int) -> tuple[str, str]:
         """A simulated day as ``yyyy-MM-dd`` and ``yyyyMMdd``."""
         known = self._days.get(day)
@@ -294,4 +286,4 @@ class Till:
 
 
 def _yuan(fen: int) -> str:
-    return f"{fen // 100}.{fen % 100:02d}"
+    return f"{fen // 100}{_CENTS[fen % 100]}"

@@ -83,7 +83,7 @@ class Scenes:
         ):
             episode = Episode(kind, label, {"wave": number})
             for offset, receipt in receipts:
-                episode.event_ids.append(receipt.event_id)
+                episode.event_ids.append(self._till.event_id(receipt))
                 episode.persons[receipt.person.person_id] = None
                 yield offset, receipt
             self.episodes.append(episode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,6 +34,7 @@ SETTLEMENTS_A_DAY: Final = 0.085
 _FAULTY: Final = 0.002  # share of settlements delivered again, and share that arrives late
 _SUFFIXES: Final = (".jsonl", ".jsonl.zst")
 _CHUNK: Final = 1 << 20
+_COLLECT_AFTER: Final = 200_000
 _PACKING: Final = 1  # level 3 packs a fifth smaller and takes twice as long
 
 Progress = Callable[[int, int], None]
@@ -92,12 +94,16 @@ class Simulation:
             episodes.begin(day)
             for receipt in traffic.day(day):
                 self.settlements += 1
-                for line in post.deliver(receipt.at, till.wire(receipt)):
+                line = till.wire(receipt)
+                for earlier in post.arrived(receipt.at):
+                    told += 1
+                    yield earlier
+                if post.at_once(receipt.at, line):
                     told += 1
                     yield line
             if progress is not None:
                 progress(day + 1, told)
-        yield from post.rest()
+        yield from post.arrived(DAY * (self.days + 2))
 
     def truth(self) -> list[bytes]:
         """The labelled episodes of the latest :meth:`lines`, one JSON object each; complete once its stream has ended."""
@@ -123,7 +129,7 @@ class Simulation:
         truth_path = _beside(path, "truth.jsonl")
         institutions, drugs = self.write_references(path)
         count = 0
-        with _opened(path) as file:
+        with _rare_collections(), _opened(path) as file:
             buffer, size = [], 0
             for line in self.lines(progress):
                 buffer.append(line)
@@ -160,24 +166,26 @@ class _Post:
         self._under_way: list[tuple[int, int, bytes]] = []
         self._posted = 0
 
-    def deliver(self, at: int, line: bytes) -> Iterator[bytes]:
-        """Post a message sent at ``at`` and give what has arrived by then."""
+    def arrived(self, at: int) -> list[bytes]:
+        """What was under way and has arrived by ``at``, in order of arrival."""
         waiting = self._under_way
+        arrived = []
         while waiting and waiting[0][0] <= at:
-            yield heappop(waiting)[2]
+            arrived.append(heappop(waiting)[2])
+        return arrived
+
+    def at_once(self, at: int, line: bytes) -> bool:
+        """Whether a message sent at ``at`` arrives at once; a late one, or a second copy, is put under way."""
         fate = self._rng.random()
+        if fate >= 2 * _FAULTY:
+            return True
         if fate < _FAULTY:
             if self._late:
                 self._post(at + self._rng.randint(300, DAY), line)
-                return
-        elif fate < 2 * _FAULTY and self._repeats:
+            return not self._late
+        if self._repeats:
             self._post(at + int(min(DAY, self._rng.expovariate(1 / 3_000))), line)
-        yield line
-
-    def rest(self) -> Iterator[bytes]:
-        """What is still under way when the stream ends."""
-        while self._under_way:
-            yield heappop(self._under_way)[2]
+        return True
 
     def _post(self, arrival: int, line: bytes) -> None:
         self._posted += 1
@@ -215,6 +223,17 @@ def _beside(path: Path, suffix: str) -> Path:
         if path.name.endswith(known):
             return path.with_name(f"{path.name.removesuffix(known)}.{suffix}")
     raise ValueError(f"expected a file named *.jsonl or *.jsonl.zst, got {path.name!r}")
+
+
+@contextmanager
+def _rare_collections() -> Iterator[None]:
+    """Receipts die by reference count; the cycle collector would only walk the whole city again and again, a fifth of the time."""
+    usual = gc.get_threshold()
+    gc.set_threshold(_COLLECT_AFTER, *usual[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*usual)
 
 
 @contextmanager

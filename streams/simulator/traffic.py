@@ -97,7 +97,7 @@ class Traffic:
         if day < self._days:
             self._planned.setdefault(day, []).append(receipt)
             if episode is not None:
-                episode.event_ids.append(receipt.event_id)
+                episode.event_ids.append(self._till.event_id(receipt))
                 episode.persons[receipt.person.person_id] = None
 
     def day(self, day: int) -> list[Receipt]:
