@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from detectors.judge import Judge
@@ -18,7 +19,7 @@ from detectors.state import PersonState, PlaceState
 from schemas.instants import Calendar
 from schemas.topics import FACTS, PERSON_STATE, PLACE_STATE, SETTLEMENTS, WORKER_GROUP
 from streams.batches import BatchApp, BatchTopic
-from streams.errors import TopicError
+from streams.errors import BrokerError, TopicError
 from streams.meters import Meters
 from streams.outbox import Outbox, Side
 from streams.people import People
@@ -65,11 +66,15 @@ def load_judge(settings: StreamSettings) -> Judge:
 async def ensure_topics(settings: StreamSettings) -> None:
     """Create the topics that are missing.
 
-    Raises :class:`TopicError` when one cannot be created or has another number of partitions than ``settings.partitions``.
+    Raises :class:`TopicError` when one cannot be created or has another number of partitions than ``settings.partitions``, and
+    :class:`BrokerError` when no broker answers.
     """
     wanted = {topic.name: topic for topic in settings.topics.all()}
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.kafka.split(","))
-    await admin.start()
+    try:
+        await admin.start()
+    except KafkaConnectionError:
+        raise BrokerError(f"expected Kafka at {settings.kafka}, nothing answers there; start it or correct FUNDWATCH_KAFKA") from None
     try:
         missing = set(wanted) - set(await admin.list_topics())
         if missing:
