@@ -62,7 +62,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["demo", "--input", "nowhere.jsonl"], "nowhere.jsonl"),
         (["demo", "--speed", "fast"], "expected a number above 0 or max"),
         (["demo", "--speed", "-1"], "expected a number above 0 or max"),
-        (["demo", "--kafka-port", "70000"], "70000"),
+        (["demo", "--kafka-port", "70000"], "--kafka-port"),
         (["simulate", "--persons", "0", "--days", "1", "--seed", "1", "--out", "x.jsonl"], "--persons"),
         (["fly"], "fly"),
     ],
