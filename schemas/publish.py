@@ -97,9 +97,9 @@ def main(arguments: list[str]) -> int:
         for path in stale:
             print(f"docs/{path.relative_to(DOCS)} is not what the code says: run make schemas and commit it")
         return 1 if stale else 0
-    for path, text in documents().items():
-        (DOCS / path).parent.mkdir(parents=True, exist_ok=True)
-        (DOCS / path).write_bytes(text)
+    for name, text in documents().items():
+        (DOCS / name).parent.mkdir(parents=True, exist_ok=True)
+        (DOCS / name).write_bytes(text)
     print(f"{len(stale)} documents written anew" if stale else "all documents were current")
     return 0
 
