@@ -80,29 +80,28 @@ def main(settings: ConsoleSettings | None = None, store_settings: StoreSettings 
     except BadTokens as error:
         log.error("console_not_started", reason=str(error))
         return 2
+    return serve(app, settings.console_host, settings.console_port)
+
+
+def serve(app: FastAPI, host: str, port: int) -> int:
+    """Serve an application on an address until SIGTERM or SIGINT; returns the exit code, 1 if the port cannot be had."""
     try:
-        listening = socket.create_server((settings.console_host, settings.console_port), backlog=512)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         log.error(
             "console_not_started",
-            reason=f"expected to listen on {settings.console_host}:{settings.console_port}, got: {error.strerror}; "
-            "free the port or set FUNDWATCH_CONSOLE_PORT",
+            reason=f"expected to listen on {host}:{port}, got: {error.strerror}; free the port or set FUNDWATCH_CONSOLE_PORT",
         )
         return 1
     # uvicorn raises the signal again after it has stopped; without these handlers a clean stop would look like a crash
     signal.signal(signal.SIGTERM, _already_stopped)
     signal.signal(signal.SIGINT, _already_stopped)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=_GRACE,
-        )
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_GRACE
     )
-    log.info("console_listening", url=f"http://{settings.console_host}:{listening.getsockname()[1]}/wall")
+    server = uvicorn.Server(config)
+    log.info("console_listening", host=host, port=listening.getsockname()[1])
     with listening:
         server.run(sockets=[listening])
     log.info("console_stopped")

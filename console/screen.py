@@ -23,7 +23,7 @@ _LENGTHS: Final = frozenset(
     {
         "fontSize", "lineHeight", "symbolSize", "barWidth", "barMaxWidth", "itemWidth", "itemHeight", "itemGap", "nameGap", "margin",
         "distance", "left", "right", "top", "bottom", "borderRadius", "borderWidth", "width", "length", "length2", "shadowBlur",
-        "padding", "barMinHeight",
+        "padding", "offset",
     }
 )  # fmt: skip
 """Option names whose numbers are pixels of the 1920 x 1080 design."""
@@ -95,7 +95,7 @@ def category_axis(names: list[str], **more: Any) -> Options:
     return {
         "type": "category",
         "data": names,
-        "axisLabel": text() | more.pop("label", {}),
+        "axisLabel": text() | {"margin": 8} | more.pop("label", {}),
         "axisLine": {"lineStyle": {"color": EDGE}},
         "axisTick": {"show": False},
         **more,
@@ -106,7 +106,7 @@ def value_axis(**more: Any) -> Options:
     """An axis of numbers, short for the eye (万, 亿)."""
     return {
         "type": "value",
-        "axisLabel": text() | {":formatter": "(value) => fundwatchNumber(value)"},
+        "axisLabel": text() | {"margin": 8, ":formatter": "(value) => fundwatchNumber(value)"},
         "splitLine": {"lineStyle": {"color": EDGE, "opacity": 0.5}},
         "nameTextStyle": text(12),
         "splitNumber": 3,

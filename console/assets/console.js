@@ -11,7 +11,7 @@ globalThis.fundwatchNumber = (value) =>
 globalThis.fundwatchArea = (ring) => (params, api) => ({
   type: "polygon",
   shape: { points: ring.map((point) => api.coord(point)), smooth: 0.25 },
-  style: { fill: "#12305c66", stroke: "#2f62a8", lineWidth: fs(1.2) },
+  style: { fill: "#1b4a8a55", stroke: "#4a86d6", lineWidth: fs(1.4), shadowBlur: fs(10), shadowColor: "#38bdf866" },
 });
 
 // A row that does not fit whole is left out: half a line of text says nothing.

@@ -26,9 +26,10 @@ from console.screen import (
 
 def build() -> Callable[[Rows], None]:
     """Four numbers and a chart of 24 hours."""
-    with ui.element("div").classes("facts"):
-        judged, named, share, asked = (fact(name) for name in ("24小时审核", "命中单据", "命中占比", "事前事中询问"))
-    hours = chart()
+    with ui.element("div").classes("split").style("grid-template-columns: 5fr 11fr"):
+        with ui.element("div").classes("facts facts-square"):
+            judged, named, share, asked = (fact(name) for name in ("24时审核", "命中单据", "命中占比", "事前询问"))
+        hours = chart()
 
     def show(rows: Rows) -> None:
         hourly = rows["hourly"]

@@ -15,10 +15,10 @@ _COLUMNS: Final = (
     ("light_name", "审核", "left", "9%"),
     ("institution", "定点机构", "left", "13%"),
     ("care", "类别", "left", "11%"),
-    ("person", "参保人", "left", "12%"),
+    ("person", "参保人", "left", "13%"),
     ("fee", "总费用", "right", "9%"),
     ("fund", "基金支付", "right", "10%"),
-    ("finding", "审核发现", "left", "26%"),
+    ("finding", "审核发现", "left", "25%"),
 )
 
 

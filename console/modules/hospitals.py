@@ -37,7 +37,7 @@ _CHARTED: Final = 8
 
 def build() -> Callable[[Rows], None]:
     """A chart of the first and a table of the ranking."""
-    with ui.element("div").style("flex: none; height: 10.5rem; display: flex"):
+    with ui.element("div").style("flex: none; height: 11.4rem; display: flex"):
         fees = chart()
     table = row_table(_COLUMNS)
 
@@ -66,11 +66,11 @@ def fee_options(rows: Rows) -> Options:
     first = ranked[:_CHARTED]
     peers = round(median(row["average_fee"] for row in ranked), 2) if ranked else 0
     return {
-        "grid": {"left": 52, "right": 46, "top": 34, "bottom": 26},
+        "grid": {"left": 52, "right": 46, "top": 34, "bottom": 36},
         "legend": legend(left=0, right="auto"),
         "tooltip": tooltip(trigger="axis"),
         "xAxis": category_axis(
-            [row["fixmedins_name"][-6:] for row in first], label={"interval": 0, "fontSize": 12}
+            [row["fixmedins_name"] for row in first], label={"interval": 0, "fontSize": 12, "lineHeight": 14, "width": 48, "overflow": "break"}
         ),
         "yAxis": [value_axis(), value_axis(splitLine={"show": False})],
         "series": [

@@ -18,10 +18,10 @@ _ASPECT: Final = 1.3  # width by height of the place the chart has on the wall
 _MARGIN: Final = 0.09  # of the span, around the outermost institutions
 _SMALLEST, _LARGEST = 7, 26
 _COLUMNS: Final = (
-    ("light_name", "灯", "left", "21%"),
-    ("name", "发现较多机构", "left", "41%"),
-    ("findings", "30天", "right", "19%"),
-    ("settlements", "24时", "right", "19%"),
+    ("light_name", "灯", "left", "24%"),
+    ("name", "发现较多机构", "left", "40%"),
+    ("findings", "30天", "right", "18%"),
+    ("settlements", "24时", "right", "18%"),
 )
 
 
@@ -75,9 +75,9 @@ def place_options(rows: Rows) -> Options:
     degrees = text(11, "#56698c")
     return {
         "animation": False,
-        "grid": {"left": 4, "right": 4, "top": 4, "bottom": 4},
+        "grid": {"left": 2, "right": 2, "top": 26, "bottom": 2},
         "legend": {
-            "left": 4, "bottom": 4, "orient": "vertical", "itemWidth": 12, "itemHeight": 12, "itemGap": 7,
+            "left": 0, "top": 0, "itemWidth": 12, "itemHeight": 12, "itemGap": 14,
             "textStyle": text(13, INK), "data": [_series_name(light) for light in ("red", "yellow", "green", "")],
         },
         "tooltip": tooltip(trigger="item", **{":formatter": "(item) => item.data.name ?? ''"}),
