@@ -110,7 +110,7 @@ class Outbox:
         self._limit = events
         self._stall = stall
         self._parts: dict[tuple[str, int], Part] = {}
-        self._collected = 0
+        self._collected: dict[str, int] = {}
         self._since = 0.0
         self._changed = asyncio.Event()
         self._room = asyncio.Event()
@@ -128,16 +128,16 @@ class Outbox:
             part = self._parts[side.name, partition] = Part(side, partition)
         return part
 
-    def collected(self, events: int) -> None:
-        """Say that so many more events were judged, in a part that is whole."""
+    def collected(self, side: Side, events: int) -> None:
+        """Say that a side judged so many more events, in parts that are whole."""
         if not self._collected:
             self._since = time.monotonic()
-        self._collected += max(1, events)
+        self._collected[side.name] = self._collected.get(side.name, 0) + max(1, events)
         self._changed.set()
 
-    async def room(self) -> None:
-        """Wait while as much is judged as may be unflushed, or for ever once the worker is closing."""
-        while self._closing or self._collected >= self._limit:
+    async def room(self, side: Side) -> None:
+        """Wait while a side has judged as much as may be unflushed, or for ever once the worker is closing."""
+        while self._closing or self._collected.get(side.name, 0) >= self._limit:
             self._room.clear()
             await self._room.wait()
 
@@ -178,7 +178,7 @@ class Outbox:
         """Drop everything unflushed: reading starts again at the committed offsets."""
         self.life += 1
         self._parts.clear()
-        self._collected = 0
+        self._collected.clear()
         self._room.set()
 
     def tick(self) -> None:
@@ -195,7 +195,7 @@ class Outbox:
         while True:
             self._changed.clear()
             if self._collected:
-                if self._collected >= self._limit or any(self._sealed(part) for part in self._parts.values()):
+                if max(self._collected.values()) >= self._limit or any(self._sealed(part) for part in self._parts.values()):
                     return
                 left = self._since + self._seconds * (_BUSY_FACTOR if self.more_waits() else 1) - time.monotonic()
                 if left <= 0:
@@ -244,7 +244,7 @@ class Outbox:
             del self._parts[part.side.name, part.partition]
             part.side.redo.pop(part.partition, None)
         # what is left is in the middle of a redo and reports itself when it is whole
-        self._collected = 0
+        self._collected.clear()
         for side in {part.side.name: part.side for part in parts}.values():
             leaving = {part.partition: work.rows[n] for n, part in enumerate(parts) if part.side is side}
             side.states.leave(leaving, [part.touched for part in self._parts.values() if part.side is side])

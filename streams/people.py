@@ -64,7 +64,7 @@ class People:
             # places must learn how far a partition is even if it brings nothing new
             part = self._outbox.part(self._side, tp.partition)
             part.reached, part.progress = (offset or 0) - 1, BEGINNING
-            self._outbox.collected(1)
+            self._outbox.collected(self._side, 1)
 
     def rank(self, partition: int) -> float:
         """Event time of a partition, for reading the one that is furthest behind first."""
@@ -75,7 +75,7 @@ class People:
         outbox = self._outbox
         value, partition = event.value, event.message.partition
         life = outbox.life
-        await outbox.room()
+        await outbox.room(self._side)
         records: Sequence[Any] = [event.message]
         if isinstance(value, Batch):
             value.taken()
@@ -111,7 +111,7 @@ class People:
                 part.done.append(event)
             part.whole = whole
             if whole:
-                outbox.collected(len(records))
+                outbox.collected(self._side, len(records))
             return part
 
     def _judge_some(self, part: Part, records: Sequence[Any]) -> None:

@@ -44,7 +44,10 @@ def fact_partition(kind: str, place_id: str, partitions: int) -> int:
 
 
 class Horizon:
-    """How far the partitions of ``settlements`` are, as their facts tell."""
+    """How far the partitions of ``settlements`` are, as one partition of ``facts`` has been told.
+
+    Each partition of ``facts`` has its own: what another one was told may run ahead of the facts that still lie here unread.
+    """
 
     def __init__(self, partitions: int) -> None:
         self._sources = range(partitions)
@@ -81,10 +84,11 @@ class _Held:
 class _Waiting:
     """Facts of one partition of ``facts`` that wait, in buckets of an hour."""
 
-    def __init__(self) -> None:
+    def __init__(self, partitions: int) -> None:
         self.buckets: dict[int, list[tuple[Fact, _Held]]] = {}
         self.empty: list[_Held] = []
         self.reached = -1
+        self.horizon = Horizon(partitions)
 
     def add(self, facts: Iterable[Fact], held: _Held) -> None:
         for fact in facts:
@@ -123,7 +127,6 @@ class Places:
         self._outbox = outbox
         self._meters = meters
         self._ask_spans = ask_spans
-        self._horizon = Horizon(partitions)
         self._waiting: dict[int, _Waiting] = {}
         self._reading = asyncio.Lock()
 
@@ -134,7 +137,6 @@ class Places:
 
     def resumed(self, committed: Mapping[TP, int | None]) -> None:
         """Reading starts again at these offsets: what was held is forgotten, and every partition must tell its progress anew."""
-        self._horizon = Horizon(self._partitions)
         self._waiting.clear()
         self._side.states.forget()
         self._side.redo.clear()
@@ -160,11 +162,12 @@ class Places:
                     life = self._outbox.life
                     spans = await self._ask_spans()
                     if life == self._outbox.life:
-                        await self._apply_all(self._horizon.instant(spans), life)
+                        for partition in list(self._waiting):
+                            await self._apply(partition, life, spans)
 
     async def _take(self, event: Any) -> None:
         life = self._outbox.life
-        await self._outbox.room()
+        await self._outbox.room(self._side)
         value, partition = event.value, event.message.partition
         records: Sequence[Any] = [event.message]
         if isinstance(value, Batch):
@@ -175,7 +178,7 @@ class Places:
                 await self._read(partition, records, event, life)
 
     async def _read(self, partition: int, records: Sequence[Any], event: Any, life: int) -> None:
-        waiting = self._waiting.setdefault(partition, _Waiting())
+        waiting = self._waiting.setdefault(partition, _Waiting(self._partitions))
         redo = self._side.redo.get(partition)
         held = _Held(event)
         # one more for the batch itself: it must not count as done while half of it is still to be read
@@ -187,7 +190,7 @@ class Places:
             if life != self._outbox.life:
                 return
             told = decode_facts(record.value)
-            self._horizon.tell(told.source, told.offset, told.progress)
+            waiting.horizon.tell(told.source, told.offset, told.progress)
             waiting.add(told.facts, held)
             waiting.reached = record.offset
         held.left -= 1
@@ -196,18 +199,19 @@ class Places:
         if redo is not None and waiting.reached >= redo.reached:
             await self._redo(partition, redo.until, life)
         if life == self._outbox.life:
-            await self._apply_all(self._horizon.instant(), life)
+            await self._apply(partition, life)
 
     async def _redo(self, partition: int, until: int, life: int) -> None:
         part = await self._judge_waiting(partition, until, life)
         if part is not None:
             await self._outbox.flushed(part)
 
-    async def _apply_all(self, until: int, life: int) -> None:
-        for partition, waiting in list(self._waiting.items()):
-            ready = waiting.empty or any(hour * HOUR < until for hour in waiting.buckets)
-            if ready and partition not in self._side.redo and life == self._outbox.life:
-                await self._judge_waiting(partition, until, life)
+    async def _apply(self, partition: int, life: int, spans: Mapping[int, tuple[int, int]] | None = None) -> None:
+        waiting = self._waiting[partition]
+        until = waiting.horizon.instant(spans)
+        ready = waiting.empty or any(hour * HOUR < until for hour in waiting.buckets)
+        if ready and partition not in self._side.redo and life == self._outbox.life:
+            await self._judge_waiting(partition, until, life)
 
     async def _judge_waiting(self, partition: int, until: int, life: int) -> Part | None:
         """Judge what waits in a partition; None if it must be forgotten meanwhile."""
@@ -229,7 +233,7 @@ class Places:
             part.done += [held.event for held in waiting.empty]
             waiting.empty.clear()
             part.whole = True
-            outbox.collected(part.events - before)
+            outbox.collected(self._side, part.events - before)
             return part
 
     def _judge_some(self, part: Part, waiting: _Waiting, some: Sequence[tuple[Fact, _Held]]) -> None:

@@ -53,7 +53,7 @@ class StreamSettings(BaseSettings):
         description="how long judged settlements wait for company before they are stored, when nothing more waits",
     )
     worker_flush_events: int = Field(
-        default=20_000, ge=1, description="settlements and facts in one flush, and judged beyond it, at most"
+        default=10_000, ge=1, description="settlements (and as many facts) in one flush, and judged beyond it, at most"
     )
     worker_cached_states: int = Field(
         default=50_000,

@@ -8,6 +8,7 @@ import logging
 import os
 import signal
 import time
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any, Final
@@ -88,7 +89,7 @@ async def run(settings: StreamSettings, parts: Parts, stop: asyncio.Event) -> in
         await asyncio.wait([asyncio.shield(failed), stopping], return_when=asyncio.FIRST_COMPLETED)
         code = FAILED if failed.done() else 0
         if failed.done():
-            log.error("worker.failed", error=repr(failed.result()), exc_info=failed.result())
+            _log_failure(failed.result())
         else:
             code = await _flush(parts)
     finally:
@@ -99,6 +100,12 @@ async def run(settings: StreamSettings, parts: Parts, stop: asyncio.Event) -> in
         stop_metrics()
     log.info("worker.stopped", code=code, **parts.meters.snapshot())
     return code
+
+
+def _log_failure(error: BaseException) -> None:
+    # frames by name only: their variables hold persons
+    frames = traceback.format_list(traceback.extract_tb(error.__traceback__))
+    log.error("worker.failed", error=f"{type(error).__name__}: {error}", frames="".join(frames))
 
 
 async def _flush(parts: Parts) -> int:
