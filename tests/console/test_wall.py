@@ -1,0 +1,232 @@
+"""The wall in a real browser: seven modules with data, each at its own rate, the same numbers as the API, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.async_api import Page, async_playwright
+
+from clickhouse.client import connect
+from clickhouse.migrate import migrate
+from clickhouse.panels import MODULES
+from clickhouse.settings import StoreSettings
+from clickhouse.sink import Sink
+from tests.console.conftest import City, Console, Doors
+from tests.fixtures_clickhouse import EmbeddedServer
+
+pytestmark = [pytest.mark.browser, pytest.mark.embedded, pytest.mark.timeout(180)]
+_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+_PATIENCE = 60_000  # milliseconds
+_LIVE = "document.querySelectorAll('[data-module][data-state=live]').length === 7"
+_VERSIONS = """() => Object.fromEntries([...document.querySelectorAll('[data-module]')]
+    .map((module) => [module.dataset.module, Number(module.dataset.version)]))"""
+
+
+class Watched:
+    """A page, and what it asked for and complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
+        page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+@pytest.fixture
+async def open_page(needs_chromium: Path) -> AsyncIterator[Callable[..., Any]]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(needs_chromium), args=_ARGUMENTS)
+
+        async def opened(url: str, width: int = 1920, height: int = 1080) -> Watched:
+            watched = Watched(await browser.new_page(viewport={"width": width, "height": height}))
+            await watched.page.goto(url)
+            return watched
+
+        yield opened
+        await browser.close()
+
+
+async def _texts(page: Page, selector: str) -> list[str]:
+    return [text.strip() for text in await page.locator(selector).all_inner_texts()]
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (3840, 2160)])
+async def test_seven_modules_show_data_on_one_screen_from_this_console_only(
+    open_page: Callable[..., Any], serving: tuple[Console, Doors], width: int, height: int
+) -> None:
+    console, _ = serving
+    wall: Watched = await open_page(f"{console.url}/wall", width, height)
+    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    for module, about in MODULES.items():
+        frame = wall.page.locator(f"[data-module={module}]")
+        assert about.title in await frame.inner_text()
+        box = await frame.bounding_box()
+        assert box is not None
+        assert box["width"] > width / 6
+        assert box["x"] + box["width"] <= width
+        assert box["y"] + box["height"] <= height
+        drawn = await frame.locator("canvas").count()
+        assert drawn > 0 or module == "feed"
+    for module in ("feed", "map", "hospitals", "visits", "results"):
+        assert await _texts(wall.page, f"[data-module={module}] tbody tr td")
+    assert await wall.page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    assert await wall.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    # every chart has painted something: a canvas of one colour is an empty one
+    await wall.page.wait_for_function(
+        """() => [...document.querySelectorAll('canvas')].every((canvas) => {
+            const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+            return pixels.some((value) => value !== 0);
+        })""",
+        timeout=_PATIENCE,
+    )
+    assert wall.hosts == {urlsplit(console.url).netloc}
+    assert wall.complaints == []
+
+
+async def test_each_module_refreshes_at_its_own_rate_and_the_trend_when_asked(
+    open_page: Callable[..., Any], serving: tuple[Console, Doors]
+) -> None:
+    wall: Watched = await open_page(f"{serving[0].url}/wall")
+    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    before = await wall.page.evaluate(_VERSIONS)
+    await wall.page.wait_for_function(
+        f"document.querySelector('[data-module=hospitals]').dataset.version >= {before['hospitals'] + 2}", timeout=_PATIENCE
+    )
+    after = await wall.page.evaluate(_VERSIONS)
+    reads = {module: after[module] - before[module] for module in MODULES}
+    assert reads["trend"] == 0
+    assert reads["hospitals"] < reads["visits"] < reads["results"] < reads["map"] < reads["feed"]
+    assert reads["audits"] > reads["results"]
+    await wall.page.click("[data-module=trend] button")
+    await wall.page.wait_for_function(
+        f"document.querySelector('[data-module=trend]').dataset.version == {after['trend'] + 1}", timeout=_PATIENCE
+    )
+    assert wall.complaints == []
+
+
+async def test_many_walls_cost_the_store_as_much_as_one(
+    open_page: Callable[..., Any], serving: tuple[Console, Doors]
+) -> None:
+    url = serving[0].url
+    walls = [await open_page(f"{url}/wall", 1280, 720) for _ in range(4)]
+    for wall in walls:
+        await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    shown = max([(await wall.page.evaluate(_VERSIONS))["feed"] for wall in walls])
+    for wall in walls:
+        await wall.page.wait_for_function(
+            f"document.querySelector('[data-module=feed]').dataset.version >= {shown}", timeout=_PATIENCE
+        )
+    loads = re.search(r'fundwatch_console_loads_total\{module="feed",outcome="read"\} ([\d.]+)', httpx.get(f"{url}/metrics").text)
+    assert loads
+    latest = max([(await wall.page.evaluate(_VERSIONS))["feed"] for wall in walls])
+    # a module's version counts its reads, so all walls together have caused no more reads than the highest version seen
+    assert float(loads[1]) <= latest
+
+
+async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], serving: tuple[Console, Doors]) -> None:
+    console, doors = serving
+    wall: Watched = await open_page(f"{console.url}/wall")
+    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+
+    def rows(module: str) -> dict[str, list[dict[str, Any]]]:
+        answer = httpx.get(f"{console.url}/api/panels/{module}", headers=doors.header("supervisor"), timeout=60)
+        found: dict[str, list[dict[str, Any]]] = answer.json()["rows"]
+        return found
+
+    figures = rows("feed")["figures"][0]
+    for name in ("settlements", "red", "yellow", "green"):
+        assert (await _texts(wall.page, f"[data-figure={name}] .figure-value span"))[0] == f"{figures[name]:,}"
+    first = rows("feed")["documents"][0]
+    cells = await _texts(wall.page, "[data-module=feed] tbody tr:first-child td")
+    assert cells[4:7] == [first["person"], f"{float(first['medfee_sumamt']):,.2f}", f"{float(first['fund_pay_sumamt']):,.2f}"]
+    ranked = rows("hospitals")["ranking"][0]
+    cells = await _texts(wall.page, "[data-module=hospitals] tbody tr:first-child td")
+    assert cells[1:3] == [ranked["fixmedins_name"], f"{ranked['settlements']:,}"]
+    hourly = rows("audits")["hourly"]
+    assert (await _texts(wall.page, "[data-module=audits] .fact-value"))[0] == f"{sum(row['documents'] for row in hourly):,}"
+    found = sum(row["findings"] for row in rows("results")["rules"] if row["family"] == "agent_buying")
+    assert (await _texts(wall.page, "[data-module=results] .fact-value"))[0] == f"{found:,}"
+    place = next(row for row in rows("map")["institutions"] if row["light"])
+    cells = await _texts(wall.page, "[data-module=map] tbody tr:first-child td")
+    assert cells[1:] == [place["fixmedins_name"], f"{place['findings']:,}", f"{place['settlements']:,}"]
+    frequent = rows("visits")["frequent"][0]
+    cells = await _texts(wall.page, "[data-module=visits] tbody tr:first-child td")
+    assert cells[:3] == [frequent["person"], f"{frequent['visits']:,}", f"{frequent['documents']:,}"]
+
+
+async def test_no_page_shows_a_person(open_page: Callable[..., Any], serving: tuple[Console, Doors], city: City) -> None:
+    url = serving[0].url
+    persons = {one.person_id for one in city.settlements}
+    wall: Watched = await open_page(f"{url}/wall")
+    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    listed: Watched = await open_page(f"{url}/alerts")
+    await listed.page.wait_for_selector("tbody tr td.wide", timeout=_PATIENCE)
+    one: Watched = await open_page(f"{url}/alerts/{city.alerts[-1].alert_id}")
+    await one.page.wait_for_selector("tbody tr td", timeout=_PATIENCE)
+    for watched in (wall, listed, one):
+        content = await watched.page.content()
+        assert not [person for person in persons if person in content]
+        assert watched.complaints == []
+        assert watched.hosts == {urlsplit(url).netloc}
+
+
+async def test_findings_are_filtered_and_opened(open_page: Callable[..., Any], serving: tuple[Console, Doors], city: City) -> None:
+    listed: Watched = await open_page(f"{serving[0].url}/alerts")
+    page = listed.page
+    await page.wait_for_selector("tbody tr td.wide", timeout=_PATIENCE)
+    await page.get_by_label("灯色").click()
+    await page.get_by_role("option", name=re.compile("红灯")).click()
+    red = [one for one in city.alerts if one.light == "red"]
+    await page.wait_for_function(f"document.querySelectorAll('tbody tr td.wide').length === {len(red)}", timeout=_PATIENCE)
+    assert {text for text in await _texts(page, "tbody .light")} == {"红"}
+    await page.click("tbody tr:first-child")
+    await page.wait_for_url("**/alerts/*", timeout=_PATIENCE)
+    await page.wait_for_selector(".desk-finding", timeout=_PATIENCE)
+    latest = max(red, key=lambda one: (one.raised_at, one.alert_id))
+    assert latest.alert_id in await page.inner_text("main")
+    assert latest.explanation in await page.inner_text("main")
+    assert await page.locator("tbody tr").count() == len(latest.event_ids)
+    await page.get_by_role("link", name="监控大屏").click()
+    await page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    assert listed.complaints == []
+
+
+async def test_a_store_that_hangs_is_said_and_got_over(
+    open_page: Callable[..., Any],
+    embedded_server: Callable[..., EmbeddedServer],
+    start_console: Callable[..., Console],
+    city: City,
+) -> None:
+    server = embedded_server()
+    settings = StoreSettings(clickhouse_url=server.url)
+    migrate(connect(settings))
+    sink = Sink(settings)
+    sink.store(settlements=city.settlements[:200])
+    sink.refresh()
+    console = start_console(settings, None, 4.0)
+    wall: Watched = await open_page(f"{console.url}/wall")
+    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    os.kill(server.process.pid, signal.SIGSTOP)
+    try:
+        await wall.page.wait_for_selector("[data-module=feed][data-state=broken]", timeout=_PATIENCE)
+        assert "数据中断" in await wall.page.inner_text("[data-module=feed]")
+        assert await wall.page.locator("[data-module=trend][data-state=live]").count() == 1
+    finally:
+        os.kill(server.process.pid, signal.SIGCONT)
+    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    assert wall.complaints == []
+    assert "Traceback" not in console.output()
