@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import time
@@ -51,6 +52,9 @@ def main(arguments: list[str] | None = None) -> int:
         timeout_keep_alive=75,
     )
     print(f"listening on http://{options.host}:{listener.getsockname()[1]}", flush=True)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn ends on these by itself, then raises them again for whoever handled them before; the engine is still to close
+        signal.signal(number, lambda *_: None)
     uvicorn.Server(config).run(sockets=[listener])
     front.close()
     engine.close()

@@ -64,7 +64,7 @@ class _Handle:
     """One chDB connection and what was SET on it by calls, so that only differences are set."""
 
     def __init__(self, location: str) -> None:
-        self.connection: Any = Connection(location)
+        self.connection = _open(location)
         self.lock = threading.Lock()
         self.database = "default"
         self.settings: dict[str, str] = {}
@@ -184,9 +184,15 @@ class Engine:
     def _renew(self, handle: _Handle) -> None:
         """Without a session, SET and USE end with their request, as on a server."""
         handle.connection.close()
-        handle.connection = Connection(self._location)
+        handle.connection = _open(self._location)
         handle.database = "default"
         handle.settings = {}
+
+
+def _open(location: str) -> Any:
+    connection = Connection(location)
+    connection.query("SET implicit_select = 0", "TabSeparated")  # a convenience of clickhouse-local that no server has
+    return connection
 
 
 def _query(connection: Any, statement: Statement, call: Call) -> Answer:

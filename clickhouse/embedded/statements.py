@@ -54,8 +54,9 @@ def parse(text: bytes) -> Statement:
             awaiting = False
         elif word == "FORMAT":
             awaiting = True
-    answers = keyword in _ANSWERING or (first is None and text.lstrip()[:1] == b"(")
-    return Statement(text, form, None, answers, keyword in _READING, keyword in ("SET", "USE"))
+    bracketed = text.lstrip()[:1] == b"("  # (SELECT 1) UNION ALL (SELECT 2)
+    answers = bracketed or keyword in _ANSWERING
+    return Statement(text, form, None, answers, bracketed or keyword in _READING, keyword in ("SET", "USE"))
 
 
 def _insert(text: bytes, words: Iterator[tuple[str, int, int]]) -> Statement:
