@@ -59,8 +59,8 @@ ORDER BY settlements.setl_time, event_id
 class Filter:
     """What a list is narrowed to; empty means all. Times are local, ``yyyy-MM-dd HH:mm:ss``: ``since`` <= raised_at < ``until``.
 
-    ``subject`` matches the alert's subject and, for who may see everything, any person or institution in its evidence. ``institution_id`` is not a wish of the
-    reader but the limit of what it may see.
+    ``subject`` matches the alert's subject and, for who may see everything, any person or institution in its evidence.
+    ``institution_id`` is not a wish of the reader but the limit of what it may see.
     """
 
     lights: tuple[str, ...] = ()

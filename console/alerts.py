@@ -11,7 +11,7 @@ from clickhouse.errors import StoreError
 from clickhouse.findings import Filter, Row, evidence, find, list_findings
 from console import words
 from console.api import local_time
-from console.errors import BadFilter
+from console.errors import BadFilterError
 from console.screen import tag
 from console.store import Store
 
@@ -38,7 +38,7 @@ class _Wish:
     until: str = ""
 
     def filter(self, timezone: str) -> Filter:
-        """The filter to ask for; raises BadFilter for a time that is none."""
+        """The filter to ask for; raises BadFilterError for a time that is none."""
         return Filter(
             lights=() if self.light == _EVERY else (self.light,),
             family="" if self.family == _EVERY else self.family,
@@ -62,7 +62,7 @@ async def build_alerts(store: Store) -> None:
                 store.ask,
                 lambda client: list_findings(client, wanted, limit=_PAGE + 1, after=after, timezone=store.timezone),
             )
-        except BadFilter:
+        except BadFilterError:
             note.text = "时间格式应为 2025-03-01 或 2025-03-01 08:00:00"
             return
         except StoreError:
@@ -166,9 +166,9 @@ async def build_alert(store: Store, alert_id: str) -> None:
         ("terminal", "终端", "left"), ("collector", "代办人", "left"), ("fee", "总费用（元）", "right"), ("fund", "基金（元）", "right"),
         ("state", "状态", "left"),
     )  # fmt: skip
-    ui.table(rows=[_settled(one) for one in settlements or []], columns=columns, row_key="event_id", pagination=0).classes(
-        "desk-list desk-card"
-    ).props("flat hide-bottom")
+    ui.table(
+        rows=[_settled(one) for one in settlements or []], columns=columns, row_key="event_id", pagination=0
+    ).classes("desk-list desk-card").props("flat hide-bottom")
 
 
 def _terms(row: Row) -> list[tuple[str, str]]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo
 
+import structlog
 from fastapi import APIRouter, Depends, FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
@@ -19,15 +20,16 @@ from clickhouse.errors import StoreError
 from clickhouse.findings import Filter, find, list_findings
 from clickhouse.panels import MODULES
 from console.boards import Boards
-from console.errors import BadFilter, BoardUnavailable
+from console.errors import BadFilterError, BoardUnavailableError
 from console.replies import RowsResponse, refusal
 from console.store import Store
-from streams.access import AccessError, BadTokens, Client, Forbidden, Role, Tokens, Unauthenticated
+from streams.access import AccessError, BadTokensError, Client, ForbiddenError, Role, Tokens, UnauthenticatedError
 
 READERS: Final[frozenset[Role]] = frozenset({"office", "supervisor", "oncall", "admin"})
 _LONGEST_PAGE: Final = 500
 _CODES: Final = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 422: "invalid"}
 
+log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/api", dependencies=[Depends(HTTPBearer(auto_error=False, description="token of a client"))])
 
 
@@ -48,7 +50,7 @@ def _sources(request: Request) -> Sources:
 def _reader(request: Request) -> Client:
     tokens = _sources(request).tokens
     if tokens is None:
-        raise Unauthenticated("no tokens are known here; set FUNDWATCH_TOKENS to a tokens file")
+        raise UnauthenticatedError("no tokens are known here; set FUNDWATCH_TOKENS to a tokens file")
     return tokens.authenticate(request.headers.get("authorization")).require(READERS)
 
 
@@ -120,17 +122,19 @@ def alert(alert_id: str, reader: Reader, request: Request) -> Response:
 
 
 def local_time(field: str, text: str, timezone: str) -> str:
-    """A time as people and programs write it, as local ``yyyy-MM-dd HH:mm:ss``; empty stays empty. Raises BadFilter."""
+    """A time as people and programs write it, as local ``yyyy-MM-dd HH:mm:ss``; empty stays empty. Raises BadFilterError."""
     if not text:
         return ""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise BadFilter(field, f"expected a time such as 2025-03-01 or 2025-03-01 08:00:00, got {text!r}") from None
+        raise BadFilterError(
+            field, f"expected a time such as 2025-03-01 or 2025-03-01 08:00:00, got {text!r}"
+        ) from None
     if moment.tzinfo is not None:
         moment = moment.astimezone(ZoneInfo(timezone))
     if not 1971 <= moment.year <= 2099:
-        raise BadFilter(field, f"expected a year from 1971 to 2099, got {moment.year}")
+        raise BadFilterError(field, f"expected a year from 1971 to 2099, got {moment.year}")
     return moment.strftime("%Y-%m-%d %H:%M:%S")
 
 
@@ -149,7 +153,7 @@ def _read_cursor(cursor: str) -> tuple[str, str] | None:
             return at, alert_id
     except (binascii.Error, UnicodeDecodeError, ValueError):
         pass
-    raise BadFilter("cursor", "expected the next_cursor of a page before, got something else")
+    raise BadFilterError("cursor", "expected the next_cursor of a page before, got something else")
 
 
 def add_api(app: FastAPI, sources: Sources) -> None:
@@ -157,18 +161,19 @@ def add_api(app: FastAPI, sources: Sources) -> None:
     app.state.sources = sources
     app.include_router(router)
     app.add_exception_handler(AccessError, _no_access)
-    app.add_exception_handler(BadFilter, _bad_filter)
+    app.add_exception_handler(BadFilterError, _bad_filter)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(StoreError, _store_away)
-    app.add_exception_handler(BoardUnavailable, _store_away)
+    app.add_exception_handler(BoardUnavailableError, _store_away)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
 
 def _no_access(_: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, Forbidden):
+    if isinstance(error, ForbiddenError):
         return refusal(403, "forbidden", str(error))
-    if isinstance(error, BadTokens):
+    if isinstance(error, BadTokensError):
+        log.error("tokens_unreadable", reason=str(error))
         return refusal(
             503, "unavailable", "the tokens file cannot be read now; the operator finds the reason in the log"
         )
@@ -176,7 +181,7 @@ def _no_access(_: Request, error: Exception) -> JSONResponse:
 
 
 def _bad_filter(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, BadFilter)
+    assert isinstance(error, BadFilterError)
     return refusal(422, "invalid", error.reason, error.field)
 
 

@@ -30,7 +30,7 @@ from console.pages import add_pages
 from console.replies import refusal
 from console.settings import ConsoleSettings
 from console.store import Store
-from streams.access import BadTokens, load_tokens
+from streams.access import BadTokensError, load_tokens
 
 _ASSETS: Final = Path(__file__).with_name("assets")
 _GRACE: Final = 3  # seconds a page may take to let go when the process is told to stop
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 def create_app(
     settings: ConsoleSettings, store_settings: StoreSettings, *, clock: Callable[[], float] = time.monotonic
 ) -> FastAPI:
-    """The whole console as an ASGI application; one per process, because NiceGUI is. Raises BadTokens."""
+    """The whole console as an ASGI application; one per process, because NiceGUI is. Raises BadTokensError."""
     store = Store(store_settings)
     tokens = load_tokens(settings.tokens) if settings.tokens else None
     boards = Boards(reader(store), {name: module.refresh for name, module in MODULES.items()}, clock=clock)
@@ -77,7 +77,7 @@ def main(settings: ConsoleSettings | None = None, store_settings: StoreSettings 
     settings = settings or ConsoleSettings()
     try:
         app = create_app(settings, store_settings or StoreSettings())
-    except BadTokens as error:
+    except BadTokensError as error:
         log.error("console_not_started", reason=str(error))
         return 2
     return serve(app, settings.console_host, settings.console_port)
@@ -98,7 +98,12 @@ def serve(app: FastAPI, host: str, port: int) -> int:
     signal.signal(signal.SIGTERM, _already_stopped)
     signal.signal(signal.SIGINT, _already_stopped)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=_GRACE
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=_GRACE,
     )
     server = uvicorn.Server(config)
     log.info("console_listening", host=host, port=listening.getsockname()[1])

@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 from prometheus_client import Counter, Histogram
 
-from console.errors import BoardUnavailable
+from console.errors import BoardUnavailableError, told
 
 Rows = dict[str, list[dict[str, Any]]]
 """Rows of a module by query name."""
@@ -115,7 +115,7 @@ class Boards:
         return await self._settled(board)
 
     async def recent(self, module: str, institution_id: str = "") -> Snapshot:
-        """A snapshot no older than the module's rate; raises BoardUnavailable when the store gives none."""
+        """A snapshot no older than the module's rate; raises BoardUnavailableError when the store gives none."""
         board = self._board(module, institution_id)
         rate = self._rates[module]
         age = self._clock() - board.asked_at
@@ -123,7 +123,7 @@ class Boards:
             self._start(board)
         snapshot = await self._settled(board)
         if snapshot.broken or snapshot.version == 0:
-            raise BoardUnavailable(
+            raise BoardUnavailableError(
                 f"expected the store to answer for {module}, got none; try again, or ask fundwatch doctor"
             )
         return snapshot
@@ -162,7 +162,7 @@ class Boards:
             rows = await reading
         except Exception as error:  # whatever the store's client raises, the wall goes on and says so
             _loads.labels(module, "failed").inc()
-            log.warning("board_failed", module=module, error=type(error).__name__)
+            log.warning("board_failed", module=module, **told(error))
             self._publish(board, replace(board.snapshot, broken=True))
             return
         _loads.labels(module, "read").inc()
@@ -180,5 +180,5 @@ class Boards:
         for watcher in tuple(self._watchers[snapshot.module]):
             try:
                 watcher(snapshot)
-            except Exception:
-                log.exception("board_watcher_failed", module=snapshot.module)
+            except Exception as error:  # one viewer's page must not keep the others from seeing
+                log.error("board_watcher_failed", module=snapshot.module, **told(error))

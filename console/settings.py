@@ -16,7 +16,9 @@ class ConsoleSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="FUNDWATCH_", env_ignore_empty=True)
 
     console_host: str = Field(default="127.0.0.1", description="address the console listens on")
-    console_port: int = Field(default=8600, ge=0, le=65_535, description="port the console listens on; 0 takes a free one")
+    console_port: int = Field(
+        default=8600, ge=0, le=65_535, description="port the console listens on; 0 takes a free one"
+    )
     console_names: Annotated[list[str], NoDecode] = Field(
         default=["localhost", "127.0.0.1", "::1"],
         description="host names browsers may use for the console, comma-separated; console_host is always one of them",

@@ -12,7 +12,7 @@ from clickhouse.client import connect, translated
 from clickhouse.errors import StoreError
 from clickhouse.settings import StoreSettings
 
-PATIENCE: Final = 10.0  # seconds: whoever looks at a screen would rather see that nothing comes
+PATIENCE: Final = 8.0  # seconds: whoever looks at a screen would rather see that nothing comes
 
 Answer = TypeVar("Answer")
 
@@ -51,7 +51,14 @@ class Store:
             client.close()
 
     def _opened(self) -> Client:
+        if self._client is not None:
+            return self._client
+        # connected outside the lock: where nothing answers, callers wait for the timeout together, not one after another
+        fresh = connect(self._settings)
         with self._lock:
             if self._client is None:
-                self._client = connect(self._settings)
-            return self._client
+                self._client = fresh
+                return fresh
+            known = self._client
+        fresh.close()
+        return known

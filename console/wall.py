@@ -13,6 +13,7 @@ from nicegui.client import Client
 
 from clickhouse.panels import MODULES
 from console.boards import Boards, Rows, Snapshot
+from console.errors import told
 from console.modules import audits, feed, figures, hospitals, results, trend, visits
 from console.modules import map as institutions_map
 from console.screen import tag
@@ -40,10 +41,14 @@ def build_wall(client: Client, boards: Boards, timezone: str) -> None:
         _head(timezone)
         show_figures = figures.build()
         cards = [_Card(client, module, BUILDERS[module], boards, zone) for module in BUILDERS]
+
+    def update_figures(snapshot: Snapshot) -> None:
+        if snapshot.version and not snapshot.broken:
+            show_figures(snapshot.rows)
+
     # the figures are part of the feed, so that strip and feed never disagree
-    endings.append(boards.watch("feed", _in_page(client, lambda snapshot: show_figures(snapshot.rows))))
-    if boards.current("feed").version:
-        show_figures(boards.current("feed").rows)
+    endings.append(boards.watch("feed", _in_page(client, update_figures)))
+    update_figures(boards.current("feed"))
     endings.extend(card.start() for card in cards)
 
     def leave() -> None:
@@ -117,9 +122,9 @@ class _Card:
         if not snapshot.broken:
             try:
                 self._show(snapshot.rows)
-            except Exception:
+            except Exception as error:
                 # a row nobody foresaw must not take the wall down, nor be hidden from it
-                log.exception("module_not_drawn", module=self._module)
+                log.error("module_not_drawn", module=self._module, **told(error))
                 state = "broken"
         self._card.props(f"data-state={state} data-version={snapshot.version}")
 

@@ -38,7 +38,9 @@ def _listed(number: int, row: dict[str, Any], today: date) -> dict[str, Any]:
     found = f"{words.detector(row['detector'])}：{row['finding']}" if row["light"] else ""
     return {
         "id": number,
-        "time": f"{row['setl_time']:%H:%M:%S}" if row["setl_time"].date() == today else f"{row['setl_time']:%m-%d %H:%M}",
+        "time": f"{row['setl_time']:%H:%M:%S}"
+        if row["setl_time"].date() == today
+        else f"{row['setl_time']:%m-%d %H:%M}",
         "light": row["light"] or "none",
         "light_name": words.word(words.LIGHTS, row["light"]) + "灯" if row["light"] else "通过",
         "institution": row["fixmedins_name"] or row["fixmedins_code"],

@@ -65,13 +65,12 @@ def fee_options(rows: Rows) -> Options:
     ranked = rows["ranking"]
     first = ranked[:_CHARTED]
     peers = round(median(row["average_fee"] for row in ranked), 2) if ranked else 0
+    label = {"interval": 0, "fontSize": 12, "lineHeight": 14, "width": 48, "overflow": "break"}
     return {
         "grid": {"left": 52, "right": 46, "top": 34, "bottom": 36},
         "legend": legend(left=0, right="auto"),
         "tooltip": tooltip(trigger="axis"),
-        "xAxis": category_axis(
-            [row["fixmedins_name"] for row in first], label={"interval": 0, "fontSize": 12, "lineHeight": 14, "width": 48, "overflow": "break"}
-        ),
+        "xAxis": category_axis([row["fixmedins_name"] for row in first], label=label),
         "yAxis": [value_axis(), value_axis(splitLine={"show": False})],
         "series": [
             {

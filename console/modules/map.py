@@ -72,7 +72,7 @@ def place_options(rows: Rows) -> Options:
         "axisTick": {"show": False},
         "splitNumber": 5,
     }
-    degrees = text(11, "#56698c")
+    degrees = text(11, "#56698c") | {"inside": True, "margin": 4, "showMinLabel": False, "showMaxLabel": False}
     return {
         "animation": False,
         "grid": {"left": 2, "right": 2, "top": 26, "bottom": 2},
@@ -81,8 +81,8 @@ def place_options(rows: Rows) -> Options:
             "textStyle": text(13, INK), "data": [_series_name(light) for light in ("red", "yellow", "green", "")],
         },
         "tooltip": tooltip(trigger="item", **{":formatter": "(item) => item.data.name ?? ''"}),
-        "xAxis": {**axis, "min": west, "max": east, "axisLabel": degrees | {"inside": True, "formatter": "{value}°E", "showMinLabel": False, "showMaxLabel": False}},
-        "yAxis": {**axis, "min": south, "max": north, "axisLabel": degrees | {"inside": True, "formatter": "{value}°N", "showMinLabel": False, "showMaxLabel": False}},
+        "xAxis": {**axis, "min": west, "max": east, "axisLabel": degrees | {"formatter": "{value}°E"}},
+        "yAxis": {**axis, "min": south, "max": north, "axisLabel": degrees | {"formatter": "{value}°N"}},
         "series": [*_outlines(rings), *(_marks(light, places, busiest) for light in ("", "green", "yellow", "red"))],
     }  # fmt: skip
 

@@ -76,7 +76,9 @@ def city(clickhouse_url: str) -> City:
 
 def _findings_of_the_last_day(settlements: list[Settlement]) -> list[Alert]:
     """One finding per light on the latest documents, each on two institutions, and one that names a single institution."""
-    last = sorted((one for one in settlements if one.kind == "SETTLE"), key=lambda one: (one.settled_at, one.event_id))[-12:]
+    last = sorted((one for one in settlements if one.kind == "SETTLE"), key=lambda one: (one.settled_at, one.event_id))[
+        -12:
+    ]
     pairs = [("red", last[0:3]), ("yellow", last[3:6]), ("green", last[6:9])]
     home = last[-1].institution_id
     shared = next(one for one in reversed(last) if one.institution_id != home)
@@ -234,4 +236,3 @@ def serving(
     """A console on the filled store whose clock runs ten times as fast."""
     doors = make_doors(tmp_path_factory.mktemp("doors") / "tokens.toml", city)
     return start_console(city.settings, doors.path, 10.0), doors
-

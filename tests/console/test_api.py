@@ -57,7 +57,9 @@ async def test_a_console_without_tokens_lets_nobody_in(
 
 
 @pytest.mark.parametrize("module", list(MODULES))
-async def test_a_panels_rows_are_those_of_its_queries(api: httpx.AsyncClient, doors: Doors, city: City, module: str) -> None:
+async def test_a_panels_rows_are_those_of_its_queries(
+    api: httpx.AsyncClient, doors: Doors, city: City, module: str
+) -> None:
     answer = (await api.get(f"/api/panels/{module}", headers=doors.header("supervisor"))).json()
     assert answer["module"] == module
     assert answer["title"] == MODULES[module].title
@@ -90,7 +92,9 @@ async def test_an_office_sees_its_own_institution_only(
 
 
 async def test_no_panel_shows_a_person(api: httpx.AsyncClient, doors: Doors, city: City) -> None:
-    persons = {one.person_id for one in city.settlements} | {one.collector_id for one in city.settlements if one.collector_id}
+    persons = {one.person_id for one in city.settlements} | {
+        one.collector_id for one in city.settlements if one.collector_id
+    }
     for module in MODULES:
         text = (await api.get(f"/api/panels/{module}", headers=doors.header("admin"))).text
         assert not [person for person in persons if person in text]

@@ -27,13 +27,17 @@ def test_service_paths_answer_without_a_token(serving: tuple[Console, Doors]) ->
     assert httpx.get(f"{url}/readyz").json() == {"status": "ready"}
     assert "fundwatch_console_loads_total" in httpx.get(f"{url}/metrics").text
     paths = httpx.get(f"{url}/openapi.json").json()["paths"]
-    assert {"/api/panels/{module}", "/api/alerts", "/api/alerts/{alert_id}", "/healthz", "/readyz", "/metrics"} <= set(paths)
+    assert {"/api/panels/{module}", "/api/alerts", "/api/alerts/{alert_id}", "/healthz", "/readyz", "/metrics"} <= set(
+        paths
+    )
     root = httpx.get(f"{url}/")
     assert (root.status_code, root.headers["location"]) == (307, "/wall")
 
 
 @pytest.mark.parametrize("path", ["/wall", "/alerts", "/docs"])
-def test_pages_carry_the_headers_set_no_cookie_and_name_no_other_host(serving: tuple[Console, Doors], path: str) -> None:
+def test_pages_carry_the_headers_set_no_cookie_and_name_no_other_host(
+    serving: tuple[Console, Doors], path: str
+) -> None:
     answer = httpx.get(serving[0].url + path)
     assert answer.status_code == 200
     assert "'nonce-" in answer.headers["content-security-policy"]

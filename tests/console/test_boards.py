@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from console.boards import Boards, Rows, Snapshot
-from console.errors import BoardUnavailable
+from console.errors import BoardUnavailableError
 
 RATES = {"feed": 5, "map": 10, "audits": 10, "results": 15, "visits": 30, "hospitals": 60, "trend": None}
 
@@ -51,7 +51,9 @@ async def _live(boards: Boards, clock: FakeClock, seconds: int) -> None:
     for _ in range(seconds):
         started = boards.tick()
         wanted = {module: boards.current(module).version + 1 for module in started}
-        await _until(lambda wanted=wanted: all(boards.current(module).version == version for module, version in wanted.items()))
+        await _until(
+            lambda wanted=wanted: all(boards.current(module).version == version for module, version in wanted.items())
+        )
         clock.now += 1
 
 
@@ -147,13 +149,13 @@ async def test_a_store_that_fails_is_said_with_the_last_rows_kept_and_got_over(
     boards.tick()
     await _until(lambda: boards.current("feed").broken)
     assert boards.current("feed").rows == {"rows": [{"read": 1}]}
-    with pytest.raises(BoardUnavailable):
+    with pytest.raises(BoardUnavailableError):
         await boards.recent("feed")
     store.away = False
     clock.now += 5
     boards.tick()
     await _until(lambda: not boards.current("feed").broken)
-    assert [(one.version, one.broken) for one in seen][0] == (1, False)
+    assert (seen[0].version, seen[0].broken) == (1, False)
     assert (seen[-1].version, seen[-1].broken) == (2, False)
 
 

@@ -51,7 +51,9 @@ def test_a_page_runs_only_its_own_scripts() -> None:
 
 def test_every_page_has_a_nonce_of_its_own() -> None:
     client = _client()
-    assert client.get("/wall").headers["content-security-policy"] != client.get("/wall").headers["content-security-policy"]
+    assert (
+        client.get("/wall").headers["content-security-policy"] != client.get("/wall").headers["content-security-policy"]
+    )
 
 
 @pytest.mark.parametrize("path", ["/wall", "/api/panels/feed", "/healthz"])

@@ -42,7 +42,10 @@ class Watched:
         self.complaints: list[str] = []
         page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
         page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
-        page.on("console", lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on(
+            "console",
+            lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None,
+        )
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
 
@@ -104,7 +107,8 @@ async def test_each_module_refreshes_at_its_own_rate_and_the_trend_when_asked(
     await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
     before = await wall.page.evaluate(_VERSIONS)
     await wall.page.wait_for_function(
-        f"document.querySelector('[data-module=hospitals]').dataset.version >= {before['hospitals'] + 2}", timeout=_PATIENCE
+        f"document.querySelector('[data-module=hospitals]').dataset.version >= {before['hospitals'] + 2}",
+        timeout=_PATIENCE,
     )
     after = await wall.page.evaluate(_VERSIONS)
     reads = {module: after[module] - before[module] for module in MODULES}
@@ -130,7 +134,9 @@ async def test_many_walls_cost_the_store_as_much_as_one(
         await wall.page.wait_for_function(
             f"document.querySelector('[data-module=feed]').dataset.version >= {shown}", timeout=_PATIENCE
         )
-    loads = re.search(r'fundwatch_console_loads_total\{module="feed",outcome="read"\} ([\d.]+)', httpx.get(f"{url}/metrics").text)
+    loads = re.search(
+        r'fundwatch_console_loads_total\{module="feed",outcome="read"\} ([\d.]+)', httpx.get(f"{url}/metrics").text
+    )
     assert loads
     latest = max([(await wall.page.evaluate(_VERSIONS))["feed"] for wall in walls])
     # a module's version counts its reads, so all walls together have caused no more reads than the highest version seen
@@ -152,12 +158,18 @@ async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], s
         assert (await _texts(wall.page, f"[data-figure={name}] .figure-value span"))[0] == f"{figures[name]:,}"
     first = rows("feed")["documents"][0]
     cells = await _texts(wall.page, "[data-module=feed] tbody tr:first-child td")
-    assert cells[4:7] == [first["person"], f"{float(first['medfee_sumamt']):,.2f}", f"{float(first['fund_pay_sumamt']):,.2f}"]
+    assert cells[4:7] == [
+        first["person"],
+        f"{float(first['medfee_sumamt']):,.2f}",
+        f"{float(first['fund_pay_sumamt']):,.2f}",
+    ]
     ranked = rows("hospitals")["ranking"][0]
     cells = await _texts(wall.page, "[data-module=hospitals] tbody tr:first-child td")
     assert cells[1:3] == [ranked["fixmedins_name"], f"{ranked['settlements']:,}"]
     hourly = rows("audits")["hourly"]
-    assert (await _texts(wall.page, "[data-module=audits] .fact-value"))[0] == f"{sum(row['documents'] for row in hourly):,}"
+    assert (await _texts(wall.page, "[data-module=audits] .fact-value"))[
+        0
+    ] == f"{sum(row['documents'] for row in hourly):,}"
     found = sum(row["findings"] for row in rows("results")["rules"] if row["family"] == "agent_buying")
     assert (await _texts(wall.page, "[data-module=results] .fact-value"))[0] == f"{found:,}"
     place = next(row for row in rows("map")["institutions"] if row["light"])
@@ -168,7 +180,9 @@ async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], s
     assert cells[:3] == [frequent["person"], f"{frequent['visits']:,}", f"{frequent['documents']:,}"]
 
 
-async def test_no_page_shows_a_person(open_page: Callable[..., Any], serving: tuple[Console, Doors], city: City) -> None:
+async def test_no_page_shows_a_person(
+    open_page: Callable[..., Any], serving: tuple[Console, Doors], city: City
+) -> None:
     url = serving[0].url
     persons = {one.person_id for one in city.settlements}
     wall: Watched = await open_page(f"{url}/wall")
@@ -184,15 +198,19 @@ async def test_no_page_shows_a_person(open_page: Callable[..., Any], serving: tu
         assert watched.hosts == {urlsplit(url).netloc}
 
 
-async def test_findings_are_filtered_and_opened(open_page: Callable[..., Any], serving: tuple[Console, Doors], city: City) -> None:
+async def test_findings_are_filtered_and_opened(
+    open_page: Callable[..., Any], serving: tuple[Console, Doors], city: City
+) -> None:
     listed: Watched = await open_page(f"{serving[0].url}/alerts")
     page = listed.page
     await page.wait_for_selector("tbody tr td.wide", timeout=_PATIENCE)
     await page.get_by_label("灯色").click()
     await page.get_by_role("option", name=re.compile("红灯")).click()
     red = [one for one in city.alerts if one.light == "red"]
-    await page.wait_for_function(f"document.querySelectorAll('tbody tr td.wide').length === {len(red)}", timeout=_PATIENCE)
-    assert {text for text in await _texts(page, "tbody .light")} == {"红"}
+    await page.wait_for_function(
+        f"document.querySelectorAll('tbody tr td.wide').length === {len(red)}", timeout=_PATIENCE
+    )
+    assert set(await _texts(page, "tbody .light")) == {"红"}
     await page.click("tbody tr:first-child")
     await page.wait_for_url("**/alerts/*", timeout=_PATIENCE)
     await page.wait_for_selector(".desk-finding", timeout=_PATIENCE)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from streams import access
-from streams.access import BadTokens, Client, Forbidden, Unauthenticated, issue_token, load_tokens
+from streams.access import BadTokensError, Client, ForbiddenError, UnauthenticatedError, issue_token, load_tokens
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_two_tokens_are_never_alike(path: Path) -> None:
 )
 def test_anything_but_a_known_bearer_token_is_refused(path: Path, header: str | None) -> None:
     issue_token(path, name="admin", role="admin")
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(UnauthenticatedError):
         load_tokens(path).authenticate(header)
 
 
@@ -65,7 +65,7 @@ def test_a_withdrawn_token_stops_without_a_restart(path: Path) -> None:
     tokens = load_tokens(path)
     assert tokens.authenticate(f"Bearer {token}").role == "admin"
     path.write_text("")
-    with pytest.raises(Unauthenticated):
+    with pytest.raises(UnauthenticatedError):
         tokens.authenticate(f"Bearer {token}")
 
 
@@ -79,7 +79,7 @@ def test_a_token_issued_later_is_known_without_a_restart(path: Path) -> None:
 def test_roles_are_required_by_name(path: Path) -> None:
     client = Client("his-1", "his", "H1")
     assert client.require(["his", "admin"]) is client
-    with pytest.raises(Forbidden, match="one of the roles admin, supervisor, got role his"):
+    with pytest.raises(ForbiddenError, match="one of the roles admin, supervisor, got role his"):
         client.require(["supervisor", "admin"])
 
 
@@ -98,14 +98,14 @@ def test_roles_are_required_by_name(path: Path) -> None:
 def test_a_client_that_cannot_be_is_not_issued(
     path: Path, name: str, role: str, institution_id: str, said: str
 ) -> None:
-    with pytest.raises(BadTokens, match=said):
+    with pytest.raises(BadTokensError, match=said):
         issue_token(path, name=name, role=role, institution_id=institution_id)  # type: ignore[arg-type]
     assert not path.exists()
 
 
 def test_a_name_is_issued_once(path: Path) -> None:
     issue_token(path, name="admin", role="admin")
-    with pytest.raises(BadTokens, match="not yet in"):
+    with pytest.raises(BadTokensError, match="not yet in"):
         issue_token(path, name="admin", role="oncall")
 
 
@@ -127,12 +127,12 @@ def test_a_name_is_issued_once(path: Path) -> None:
 def test_a_bad_file_is_refused_with_what_is_wrong(path: Path, text: str, said: str) -> None:
     path.parent.mkdir()
     path.write_text(text)
-    with pytest.raises(BadTokens, match=said):
+    with pytest.raises(BadTokensError, match=said):
         load_tokens(path)
 
 
 def test_a_missing_file_names_the_setting(path: Path) -> None:
-    with pytest.raises(BadTokens, match="FUNDWATCH_TOKENS"):
+    with pytest.raises(BadTokensError, match="FUNDWATCH_TOKENS"):
         load_tokens(path)
 
 
@@ -141,5 +141,5 @@ def test_a_file_that_went_bad_lets_nobody_in(path: Path) -> None:
     tokens = load_tokens(path)
     path.write_text("[[client]\n")
     os.utime(path)
-    with pytest.raises(BadTokens):
+    with pytest.raises(BadTokensError):
         tokens.authenticate(f"Bearer {token}")
