@@ -13,6 +13,7 @@ from console.boards import Rows
 from console.screen import tag
 
 _DAY: Final = 86_400
+_NOTHING_YET: Final = 1970
 _NAMES: Final = (
     ("settlements", "今日结算单据", ""),
     ("fund", "今日基金支付", ""),
@@ -44,13 +45,15 @@ def build() -> Callable[[Rows], None]:
 
 def _texts(row: dict[str, Any]) -> dict[str, tuple[str, str, str]]:
     until: datetime = row["until"]
+    # an empty store ends in 1970
+    day = f"{until:%Y-%m-%d} · 退费 {words.count(row['reversals'])} 笔" if until.year > _NOTHING_YET else "尚无数据"
     fund, unit = words.money(row["fund"])
     lag, lag_unit, lag_note = _lag(row)
     return {
         "settlements": (
             words.count(row["settlements"]),
             "笔",
-            f"{until:%Y-%m-%d} · 退费 {words.count(row['reversals'])} 笔",
+            day,
         ),
         "fund": (fund, unit, _against(row["fund"], row["fund_before"])),
         "red": (words.count(row["red"]), "条", "近30天"),
