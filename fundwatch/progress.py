@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from confluent_kafka import ConsumerGroupState, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from fundwatch.errors import BrokerError
 from schemas.topics import FACTS, SETTLEMENTS, WORKER_GROUP, Topics
 
 _TIMEOUT: Final = 5.0
-_NO_GROUP_YET: Final = {
-    KafkaError.GROUP_ID_NOT_FOUND, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-    KafkaError.NOT_COORDINATOR,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,71 +31,78 @@ class Lag:
 
 
 class Progress:
-    """Asks one Kafka about the worker's group; every call raises BrokerError when there is no answer in five seconds."""
+    """Asks one Kafka about the worker's group; every call raises BrokerError when there is no answer in five seconds.
+
+    It asks as a consumer that never joins and as an old-style admin: the newer admin calls (describe groups, list offsets) abort the
+    whole process when the broker goes away under them (librdkafka issue 4605).
+    """
 
     def __init__(self, kafka: str, topics: Topics) -> None:
         self._kafka = kafka
         self._topics = topics
         self._group = topics.name(WORKER_GROUP)
         # librdkafka tells every lost connection on standard error; what matters here is told by the exceptions
-        self._admin = AdminClient(
-            {"bootstrap.servers": kafka, "log_level": 0, "socket.timeout.ms": int(_TIMEOUT * 1000)}
-        )
+        common = {"bootstrap.servers": kafka, "log_level": 0, "reconnect.backoff.max.ms": 500}
+        self._admin = AdminClient(common)
+        self._consumer = Consumer({**common, "group.id": self._group, "enable.auto.commit": False})
 
     def partitions(self) -> dict[str, int]:
         """Partitions per topic, for every topic the cluster has."""
-        try:
+        with self._told():
             metadata = self._admin.list_topics(timeout=_TIMEOUT)
-        except KafkaException as error:
-            raise self._unreachable(error) from None
         return {name: len(topic.partitions) for name, topic in metadata.topics.items()}
 
     def assigned(self) -> bool:
         """Whether the group is settled and somebody holds every partition of the settlements and facts topics."""
-        asked = {self._topics.name(SETTLEMENTS), self._topics.name(FACTS)}
-        future = self._admin.describe_consumer_groups([self._group])[self._group]
-        try:
-            group = future.result(timeout=_TIMEOUT)
-        except KafkaException as error:
-            if error.args[0].code() in _NO_GROUP_YET:
-                return False
-            raise self._unreachable(error) from None
-        except TimeoutError as error:
-            raise self._unreachable(error) from None
-        if group.state != ConsumerGroupState.STABLE:
-            return False
-        held = {
-            (partition.topic, partition.partition)
-            for member in group.members
-            for partition in member.assignment.topic_partitions
-            if partition.topic in asked
+        wanted = {
+            (self._topics.name(base), number)
+            for base in (SETTLEMENTS, FACTS)
+            for number in range(self._topics.partitions)
         }
-        return len(held) == len(asked) * self._topics.partitions
+        with self._told():
+            groups = self._admin.list_groups(self._group, timeout=_TIMEOUT)
+        held: set[tuple[str, int]] = set()
+        for group in groups:
+            if group.id == self._group and group.state == "Stable":
+                held.update(*(_assignment(member.assignment) for member in group.members))
+        return wanted <= held
 
     def lag(self, base: str) -> Lag:
         """The worker's lag on one topic, named by its base name."""
         topic = self._topics.name(base)
-        partitions = [TopicPartition(topic, number) for number in range(self._topics.partitions)]
-        first = self._offsets(partitions, OffsetSpec.earliest())
-        last = self._offsets(partitions, OffsetSpec.latest())
-        asked = [ConsumerGroupTopicPartitions(self._group, partitions)]
-        answer = self._answer(self._admin.list_consumer_group_offsets(asked)[self._group])
-        committed = {one.partition: one.offset for one in answer.topic_partitions}
+        asked = [TopicPartition(topic, number) for number in range(self._topics.partitions)]
+        with self._told():
+            committed = {one.partition: one.offset for one in self._consumer.committed(asked, timeout=_TIMEOUT)}
+            spans = {one.partition: self._consumer.get_watermark_offsets(one, timeout=_TIMEOUT) for one in asked}
         return Lag(
-            published=sum(last[number] - first[number] for number in last),
-            committed=sum(max(committed.get(number, 0) - first[number], 0) for number in last),
+            published=sum(end - first for first, end in spans.values()),
+            committed=sum(max(committed[number] - first, 0) for number, (first, _) in spans.items()),
         )
 
-    def _offsets(self, partitions: list[TopicPartition], spec: OffsetSpec) -> dict[int, int]:
-        futures = self._admin.list_offsets(dict.fromkeys(partitions, spec))
-        return {partition.partition: int(self._answer(future).offset) for partition, future in futures.items()}
-
-    def _answer(self, future: Any) -> Any:
+    @contextmanager
+    def _told(self) -> Iterator[None]:
         try:
-            return future.result(timeout=_TIMEOUT)
-        except (KafkaException, TimeoutError) as error:
-            raise self._unreachable(error) from None
+            yield
+        except KafkaException as error:
+            reason = error.args[0].str() if error.args else "no answer"
+            raise BrokerError(
+                f"expected Kafka at {self._kafka}, got: {reason}; start it, or correct FUNDWATCH_KAFKA"
+            ) from None
 
-    def _unreachable(self, error: BaseException) -> BrokerError:
-        reason = error.args[0].str() if isinstance(error, KafkaException) and error.args else "no answer"
-        return BrokerError(f"expected Kafka at {self._kafka}, got: {reason}; start it, or correct FUNDWATCH_KAFKA")
+
+def _assignment(data: bytes) -> set[tuple[str, int]]:
+    """Topic partitions of a member's assignment, in the consumer protocol's own form: version, then topics with partitions."""
+    held: set[tuple[str, int]] = set()
+    at = 2
+    if len(data) < at + 4:
+        return held  # a member that waits for its assignment has none
+    (topics,) = struct.unpack_from(">i", data, at)
+    at += 4
+    for _ in range(topics):
+        (length,) = struct.unpack_from(">h", data, at)
+        name = data[at + 2 : at + 2 + length].decode()
+        at += 2 + length
+        (count,) = struct.unpack_from(">i", data, at)
+        held.update((name, number) for number in struct.unpack_from(f">{count}i", data, at + 4))
+        at += 4 + 4 * count
+    return held

@@ -19,29 +19,30 @@ JITTER: Final = timedelta(hours=12)
 
 @dataclass(frozen=True)
 class Kill:
-    """``kill -9`` of one child, ``after`` seconds since the last kill's victim was back (the first: since ``ready``)."""
+    """``kill -9`` of one child, ``delay`` seconds after the share ``at`` of the arrivals was handed to the demo."""
 
     victim: str
-    after: float
+    at: float
+    delay: float
 
 
 @dataclass(frozen=True)
 class Disturbance:
-    """All that one seed decides."""
+    """All that one seed decides; kills in order of ``at``."""
 
     seed: int
     kills: tuple[Kill, ...]
 
     @classmethod
-    def of(cls, seed: int, *, kills: int | None = None, victims: Sequence[str] | None = None) -> Disturbance:
-        """The disturbance of a seed; ``kills`` and ``victims`` narrow it where a test wants a certain one."""
+    def of(cls, seed: int, *, victims: Sequence[str] | None = None) -> Disturbance:
+        """The disturbance of a seed; ``victims`` names who is killed, in this order, where a test wants it so."""
         dice = random.Random(f"kills {seed}")
-        count = dice.randint(1, 4) if kills is None else kills
-        names = list(VICTIMS) if victims is None else list(victims)
-        weights = [VICTIMS[name] for name in names]
-        drawn = [dice.choices(names, weights)[0] for _ in range(count)]
-        # short waits hit start-up and recovery, long ones full flow
-        return cls(seed, tuple(Kill(name, dice.choice((0.2, 1.0, 3.0, 6.0)) * dice.random()) for name in drawn))
+        drawn = dice.choices(list(VICTIMS), list(VICTIMS.values()), k=dice.randint(1, 4))
+        chosen = drawn if victims is None else list(victims)
+        places = sorted(dice.random() for _ in chosen)
+        # short delays hit what has just begun, long ones the flush behind it or the recovery after the kill before
+        delays = [dice.choice((0.05, 0.3, 1.0, 3.0)) * dice.random() for _ in chosen]
+        return cls(seed, tuple(map(Kill, chosen, places, delays)))
 
     def arrivals(self, lines: Sequence[bytes]) -> list[bytes]:
         """The same settlements as they might also have arrived: moved by hours, some twice, some not JSON in between."""
