@@ -33,6 +33,7 @@ _COLUMNS: Final = (
     ("findings", "千单发现", "right", "16%"),
 )
 _CHARTED: Final = 8
+_NAME: Final = 8  # characters that fit below a bar, in two lines
 
 
 def build() -> Callable[[Rows], None]:
@@ -60,6 +61,10 @@ def _ranked(number: int, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _short(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
+
+
 def fee_options(rows: Rows) -> Options:
     """Fund money as bars, average fee as points, the median average fee of those ranked as a line."""
     ranked = rows["ranking"]
@@ -70,7 +75,7 @@ def fee_options(rows: Rows) -> Options:
         "grid": {"left": 52, "right": 46, "top": 34, "bottom": 36},
         "legend": legend(left=0, right="auto"),
         "tooltip": tooltip(trigger="axis"),
-        "xAxis": category_axis([row["fixmedins_name"] for row in first], label=label),
+        "xAxis": category_axis([_short(row["fixmedins_name"]) for row in first], label=label),
         "yAxis": [value_axis(), value_axis(splitLine={"show": False})],
         "series": [
             {

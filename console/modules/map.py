@@ -14,20 +14,20 @@ from console.boards import Rows
 from console.outlines import Point, ring
 from console.screen import EDGE, INK, LIGHT_COLOURS, Options, chart, draw, row_table, text, tooltip
 
-_ASPECT: Final = 1.3  # width by height of the place the chart has on the wall
+_ASPECT: Final = 1.27  # width by height of the place the chart has on the wall
 _MARGIN: Final = 0.09  # of the span, around the outermost institutions
 _SMALLEST, _LARGEST = 7, 26
 _COLUMNS: Final = (
-    ("light_name", "灯", "left", "24%"),
-    ("name", "发现较多机构", "left", "40%"),
-    ("findings", "30天", "right", "18%"),
-    ("settlements", "24时", "right", "18%"),
+    ("light_name", "灯", "left", "20%"),
+    ("name", "发现较多机构", "left", "50%"),
+    ("findings", "30天", "right", "15%"),
+    ("settlements", "24时", "right", "15%"),
 )
 
 
 def build() -> Callable[[Rows], None]:
     """The map, and beside it the institutions with the most findings."""
-    with ui.element("div").classes("split").style("grid-template-columns: 7fr 3fr"):
+    with ui.element("div").classes("split").style("grid-template-columns: 2fr 1fr"):
         places = chart()
         table = row_table(_COLUMNS, light="light_name")
 
@@ -148,7 +148,8 @@ def _marks(light: str, places: list[dict[str, Any]], busiest: int) -> Options:
         "rippleEffect": {"scale": 2.6, "brushType": "stroke", "period": 3},
         "itemStyle": {"color": LIGHT_COLOURS[light], "opacity": 0.85, "borderColor": "#050b1a", "borderWidth": 1},
         "label": {
-            "show": light == "red", "position": "right", **text(13, INK), ":formatter": "(item) => item.data.short",
+            "show": light == "red", "position": "right", "textBorderColor": "#050b1a", "textBorderWidth": 3,
+            **text(13, INK), ":formatter": "(item) => item.data.short",
         },
         "labelLayout": {"hideOverlap": True},
         "data": [

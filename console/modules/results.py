@@ -80,7 +80,7 @@ def rule_options(rows: Rows) -> Options:
         counts[row["detector"], row["light"]] = row["findings"]
     detectors = sorted(totals, key=lambda name: totals[name])
     return {
-        "grid": {"left": 118, "right": 46, "top": 4, "bottom": 4},
+        "grid": {"left": 138, "right": 46, "top": 4, "bottom": 4},
         "tooltip": tooltip(trigger="axis"),
         "xAxis": value_axis(axisLabel={"show": False}, splitLine={"show": False}),
         "yAxis": category_axis([words.detector(name) for name in detectors], label=text(13, INK)),

@@ -7,6 +7,7 @@ from typing import Final
 
 from nicegui import ui
 
+from clickhouse.panels import MODULES
 from console import words
 from console.boards import Rows
 from console.screen import (
@@ -24,8 +25,10 @@ from console.screen import (
 )
 
 _KINDS: Final = ("普通门诊", "慢特病门诊", "急诊", "住院", "药店购药", "其他")
+_TITLES: Final = {query.name: query.title for query in MODULES["visits"].queries}
+_ONE_LINE: Final = 4  # kinds whose names fit beside each other above the chart
 _COLUMNS: Final = (
-    ("person", "30天就诊最频繁", "left", "34%"),
+    ("person", _TITLES["frequent"], "left", "34%"),
     ("visits", "门诊次数", "right", "18%"),
     ("documents", "单据", "right", "15%"),
     ("institutions", "机构", "right", "14%"),
@@ -59,7 +62,7 @@ def build() -> Callable[[Rows], None]:
 
 
 def daily_options(rows: Rows) -> Options:
-    """Documents of 14 days stacked by kind, with the number of persons as a line."""
+    """Documents per day stacked by kind, with the number of persons as a line."""
     days = sorted({row["day"] for row in rows["persons"]} | {row["day"] for row in rows["daily"]})
     counts = {(row["day"], row["kind"]): row["settlements"] for row in rows["daily"]}
     persons = {row["day"]: row["persons"] for row in rows["persons"]}
@@ -83,7 +86,7 @@ def daily_options(rows: Rows) -> Options:
         "itemStyle": {"color": INK},
     }
     return {
-        "grid": {"left": 46, "right": 8, "top": 34, "bottom": 24},
+        "grid": {"left": 46, "right": 8, "top": 34 if len(kinds) < _ONE_LINE else 54, "bottom": 24},
         "legend": legend(left=0, right="auto"),
         "tooltip": tooltip(trigger="axis"),
         "xAxis": category_axis([f"{day:%m-%d}" for day in days]),
@@ -93,10 +96,10 @@ def daily_options(rows: Rows) -> Options:
 
 
 def district_options(rows: Rows) -> Options:
-    """Documents of 7 days per district."""
+    """Documents per district."""
     found = rows["districts"][:9][::-1]
     return {
-        "title": {"text": "近7天各区县单据", "textStyle": text(13), "left": 0, "top": 0},
+        "title": {"text": f"{_TITLES['districts']}单据", "textStyle": text(13), "left": 0, "top": 0},
         "grid": {"left": 58, "right": 52, "top": 26, "bottom": 4},
         "tooltip": tooltip(trigger="axis"),
         "xAxis": value_axis(axisLabel={"show": False}, splitLine={"show": False}),

@@ -1,0 +1,135 @@
+"""Charts draw to the reader's screen, and every module draws whatever rows the store may give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+
+import orjson
+import pytest
+
+from console.boards import Rows
+from console.modules import audits, hospitals, results, trend, visits
+from console.modules import map as institutions_map
+from console.outlines import ring
+from console.screen import scaled
+
+Chart = Callable[[Rows], dict[str, Any]]
+CHARTS: dict[str, Chart] = {
+    "visits": visits.daily_options,
+    "districts": visits.district_options,
+    "hospitals": hospitals.fee_options,
+    "audits": audits.hour_options,
+    "rules": results.rule_options,
+    "days": results.day_options,
+    "trend": trend.year_options,
+    "map": institutions_map.place_options,
+}
+EMPTY: Rows = {
+    name: []
+    for name in ("daily", "persons", "districts", "ranking", "hourly", "rules", "subjects", "months", "institutions")
+}
+PLACE = {
+    "fixmedins_code": "H1", "fixmedins_name": "医院", "fixmedins_type": "1", "mdtrtarea_admvs": "320601", "lat": 32.0, "lon": 121.0,
+    "settlements": 3, "fund": Decimal(1), "findings": 1, "light": "red",
+}  # fmt: skip
+
+
+def test_lengths_become_expressions_and_nothing_else_does() -> None:
+    options = {
+        "grid": {"left": 10, "top": "5%"},
+        "series": [{"type": "line", "lineStyle": {"width": 2}, "data": [1, 2], "itemStyle": {"borderRadius": [0, 3]}}],
+        "legend": {"show": True, "textStyle": {"fontSize": 12, "color": "#fff"}},
+    }
+    assert scaled(options) == {
+        "grid": {":left": "fs(10)", "top": "5%"},
+        "series": [
+            {
+                "type": "line",
+                "lineStyle": {":width": "fs(2)"},
+                "data": [1, 2],
+                "itemStyle": {":borderRadius": "[fs(0),fs(3)]"},
+            }
+        ],
+        "legend": {"show": True, "textStyle": {":fontSize": "fs(12)", "color": "#fff"}},
+    }
+
+
+@pytest.mark.parametrize("name", list(CHARTS))
+def test_an_empty_store_draws_an_empty_chart(name: str) -> None:
+    options = CHARTS[name](EMPTY)
+    assert orjson.dumps(scaled(options))
+    for series in options["series"]:
+        assert not series.get("data") or name == "map"
+
+
+def test_days_without_a_kind_are_nought() -> None:
+    rows = EMPTY | {
+        "daily": [
+            {"day": date(2025, 3, 1), "kind": "住院", "settlements": 2, "fund": Decimal(1)},
+            {"day": date(2025, 3, 2), "kind": "急诊", "settlements": 5, "fund": Decimal(1)},
+        ],
+        "persons": [{"day": date(2025, 3, 2), "persons": 4, "settlements": 5}],
+    }
+    options = visits.daily_options(rows)
+    assert options["xAxis"]["data"] == ["03-01", "03-02"]
+    assert {one["name"]: one["data"] for one in options["series"]} == {"急诊": [0, 5], "住院": [2, 0], "人数": [0, 4]}
+
+
+def test_what_passed_and_what_was_found_add_up_to_what_was_judged() -> None:
+    hour = {"hour": datetime(2025, 3, 1, 9), "documents": 10, "red": 1, "yellow": 2, "green": 3, "share_percent": 60.0}  # noqa: DTZ001
+    options = audits.hour_options({"hourly": [hour]})
+    assert {one["name"]: one["data"][0] for one in options["series"][:4]} == {
+        "通过": 4,
+        "绿灯": 3,
+        "黄灯": 2,
+        "红灯": 1,
+    }
+
+
+def test_rules_are_summed_over_their_lights() -> None:
+    rows = {
+        "rules": [
+            {
+                "family": "agent_buying",
+                "detector": "a.b",
+                "light": light,
+                "findings": count,
+                "amount": Decimal(1),
+                "subjects": 1,
+            }
+            for light, count in (("red", 1), ("yellow", 4))
+        ]
+    }
+    options = results.rule_options(rows)
+    assert options["yAxis"]["data"] == ["a.b"]
+    assert options["series"][-1]["data"][0]["label"]["formatter"] == "5"
+
+
+def test_a_mark_is_as_large_as_its_traffic_and_coloured_by_its_worst_light() -> None:
+    quiet = PLACE | {"settlements": 0, "light": "", "fixmedins_type": "2"}
+    options = institutions_map.place_options({"institutions": [PLACE, quiet]})
+    marks = {one["name"]: one["data"] for one in options["series"] if one["type"] in ("scatter", "effectScatter")}
+    assert marks["红灯"][0]["symbolSize"] > marks["无发现"][0]["symbolSize"]
+    assert (marks["红灯"][0]["symbol"], marks["无发现"][0]["symbol"]) == ("circle", "diamond")
+
+
+def test_every_mark_is_on_the_map() -> None:
+    places = [PLACE | {"lat": lat, "lon": lon} for lat, lon in ((31.7, 120.3), (32.8, 121.7), (32.0, 121.0))]
+    options = institutions_map.place_options({"institutions": places})
+    for place in places:
+        assert options["xAxis"]["min"] < place["lon"] < options["xAxis"]["max"]
+        assert options["yAxis"]["min"] < place["lat"] < options["yAxis"]["max"]
+
+
+@pytest.mark.parametrize(
+    "points", [[(121.0, 32.0)], [(121.0, 32.0), (121.1, 32.0)], [(120.0, 31.0), (121.0, 32.0), (120.5, 33.0)]]
+)
+def test_an_outline_goes_around_its_institutions(points: list[tuple[float, float]]) -> None:
+    outline = ring(points)
+    assert len(outline) >= 3
+    for lon, lat in points:
+        pairs = zip(outline, outline[1:] + outline[:1], strict=True)
+        assert all((b[0] - a[0]) * (lat - a[1]) - (b[1] - a[1]) * (lon - a[0]) > 0 for a, b in pairs)
