@@ -50,7 +50,7 @@ _DEAD_LETTER_TYPES: Final = {
     "topic": "LowCardinality(String)", "partition": "Int32", "offset": "Int64", "field": "String", "reason": "String",
     "key": "String", "value": "String", "schema": "UInt16",
 }  # fmt: skip
-_HOURS_AT_ONCE: Final = 2_000
+_HOURS_AT_ONCE: Final = 1_000
 _RECOMPUTE: Final = """
 INSERT INTO panel_hourly (hour, mdtrtarea_admvs, fixmedins_code, med_type, events, settlements, reversals, fee, fund)
 SELECT
@@ -63,6 +63,17 @@ WHERE toStartOfHour(setl_time) IN {hours:Array(DateTime)}
     AND setl_time >= toDateTime({first:UInt32}) AND setl_time < toDateTime({last:UInt32}) + INTERVAL 1 HOUR
 GROUP BY hour, mdtrtarea_admvs, fixmedins_code, med_type
 SETTINGS do_not_merge_across_partitions_select_final = 1, async_insert = 0
+"""
+_RECOMPUTE_DAYS: Final = """
+INSERT INTO panel_daily (day, mdtrtarea_admvs, fixmedins_code, med_type, events, settlements, reversals, fee, fund)
+SELECT
+    toStartOfDay(hours.hour) AS day, hours.mdtrtarea_admvs, hours.fixmedins_code, hours.med_type,
+    sum(hours.events), sum(hours.settlements), sum(hours.reversals), sum(hours.fee), sum(hours.fund)
+FROM panel_hourly AS hours FINAL
+WHERE toStartOfDay(hours.hour) IN {days:Array(DateTime)}
+    AND hours.hour >= toDateTime({first:UInt32}) AND hours.hour < toDateTime({last:UInt32}) + INTERVAL 1 DAY
+GROUP BY day, hours.mdtrtarea_admvs, hours.fixmedins_code, hours.med_type
+SETTINGS async_insert = 0
 """
 
 
@@ -124,8 +135,10 @@ class Sink:
         for start in range(0, len(hours), _HOURS_AT_ONCE):
             part = hours[start : start + _HOURS_AT_ONCE]
             parameters = {"hours": part, "first": part[0], "last": part[-1]}
+            days = sorted({self._calendar.day_start(self._calendar.day(hour)) for hour in part})
             with _kept():
                 self._client.command(_RECOMPUTE, parameters=parameters)
+                self._client.command(_RECOMPUTE_DAYS, parameters={"days": days, "first": days[0], "last": days[-1]})
             done = set(part)
             self._write_marks([(at, mark, 1) for at, mark in marks if at in done])
         return len(hours)

@@ -1,14 +1,26 @@
 -- The latest documents, each once, with the worst finding that names it as evidence.
--- How far back to look is read from the hours, so that a quiet night and a busy noon cost the same.
+-- How far back to look is read from the days and hours, so that a quiet night and a busy noon cost the same.
 WITH
     (SELECT hour FROM panel_latest) AS latest,
+    (
+        SELECT min(busy.day)
+        FROM
+        (
+            SELECT days.day AS day, sum(days.events) AS own, sum(sum(days.events)) OVER (ORDER BY days.day DESC) AS running
+            FROM panel_days AS days
+            WHERE days.day <= latest AND days.day > latest - INTERVAL 31 DAY
+                AND ({institution:String} = '' OR days.fixmedins_code = {institution:String})
+            GROUP BY days.day
+        ) AS busy
+        WHERE busy.running - busy.own < 60
+    ) AS since_day,
     (
         SELECT min(busy.hour)
         FROM
         (
             SELECT hours.hour AS hour, sum(hours.events) AS own, sum(sum(hours.events)) OVER (ORDER BY hours.hour DESC) AS running
             FROM panel_hours AS hours
-            WHERE hours.hour <= latest AND hours.hour > latest - INTERVAL 31 DAY
+            WHERE hours.hour <= latest AND hours.hour >= since_day
                 AND ({institution:String} = '' OR hours.fixmedins_code = {institution:String})
             GROUP BY hours.hour
         ) AS busy

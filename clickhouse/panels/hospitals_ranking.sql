@@ -1,13 +1,13 @@
--- Institutions by fund money of 30 days, with average fee and findings per thousand documents.
+-- Institutions by fund money of 30 days (today and the 29 before), with average fee and findings per thousand documents.
 WITH
     (SELECT hour FROM panel_latest) AS latest,
     traffic AS
     (
-        SELECT hours.fixmedins_code AS code, any(hours.mdtrtarea_admvs) AS area, sum(hours.settlements) AS settlements,
-            sum(hours.reversals) AS reversals, sum(hours.fee) AS fee, sum(hours.fund) AS fund
-        FROM panel_hours AS hours
-        WHERE hours.hour > latest - INTERVAL 30 DAY AND hours.hour <= latest
-            AND ({institution:String} = '' OR hours.fixmedins_code = {institution:String})
+        SELECT days.fixmedins_code AS code, any(days.mdtrtarea_admvs) AS area, sum(days.settlements) AS settlements,
+            sum(days.reversals) AS reversals, sum(days.fee) AS fee, sum(days.fund) AS fund
+        FROM panel_days AS days
+        WHERE days.day > latest - INTERVAL 30 DAY AND days.day <= latest
+            AND ({institution:String} = '' OR days.fixmedins_code = {institution:String})
         GROUP BY code
     ),
     found AS

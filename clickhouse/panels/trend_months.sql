@@ -4,11 +4,11 @@ WITH
     toStartOfMonth(latest) - INTERVAL 11 MONTH AS first,
     traffic AS
     (
-        SELECT toStartOfMonth(hours.hour) AS month, sum(hours.settlements) AS settlements, sum(hours.reversals) AS reversals,
-            sum(hours.fee) AS fee, sum(hours.fund) AS fund
-        FROM panel_hours AS hours
-        WHERE hours.hour >= toDateTime(first) AND hours.hour <= latest
-            AND ({institution:String} = '' OR hours.fixmedins_code = {institution:String})
+        SELECT toStartOfMonth(days.day) AS month, sum(days.settlements) AS settlements, sum(days.reversals) AS reversals,
+            sum(days.fee) AS fee, sum(days.fund) AS fund
+        FROM panel_days AS days
+        WHERE days.day >= toDateTime(first) AND days.day <= latest
+            AND ({institution:String} = '' OR days.fixmedins_code = {institution:String})
         GROUP BY month
     ),
     found AS

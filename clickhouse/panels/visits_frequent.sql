@@ -1,8 +1,8 @@
--- Who came most often in 30 days: visits leave out pharmacies and inpatient stays, documents count all; settlements that were
+-- Who came most often in 7 days: visits leave out pharmacies and inpatient stays, documents count all; settlements that were
 -- taken back do not count.
 WITH
     (SELECT hour FROM panel_latest) AS latest,
-    latest - INTERVAL 30 DAY AS first,
+    latest - INTERVAL 7 DAY AS first,
     reversed AS
     (
         SELECT orig_setl_id

@@ -104,7 +104,7 @@ Kill = st.one_of(st.none(), st.tuples(st.integers(0, 8), st.booleans()))
 def test_redelivery_and_kills_change_no_number(
     store: Client, another_client: Callable[[], Client], plan: list[tuple[int, tuple[int, bool] | None, bool]]
 ) -> None:
-    for table in ("settlement_rows", "alert_revisions", "panel_hourly", "panel_marks"):
+    for table in ("settlement_rows", "alert_revisions", "panel_hourly", "panel_daily", "panel_marks"):
         store.command(f"TRUNCATE TABLE {table}")
     done = 0
     for size, kill, refresh in [*plan, (len(DELIVERIES), None, False)]:

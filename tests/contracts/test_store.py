@@ -258,7 +258,7 @@ class TestPanels:
         assert sum(row["settlements"] for row in trend) == len(settled)
         assert sum(row["fund"] for row in trend) == net(settlements)
         assert sum(row["findings"] for row in trend) == len([a for a in city.alerts if not a.shadow])
-        month = [s for s in settlements if hour_of(s) > latest - timedelta(days=30)]
+        month = [s for s in settlements if hour_of(s).replace(hour=0) > latest - timedelta(days=30)]
         for row in run_panel(store, "hospitals", rows=1000)["ranking"]:
             own = [s for s in month if s.institution_id == row["fixmedins_code"]]
             assert (row["settlements"], row["fund"]) == (sum(s.kind == "SETTLE" for s in own), net(own))
