@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import psutil  # type: ignore[import-untyped]  # its types are published apart from it
+
 from clickhouse.errors import StoreError
 from clickhouse.settings import StoreSettings
 from fundwatch import parts
@@ -19,7 +21,7 @@ from fundwatch.folder import DataFolder
 from fundwatch.plan import Plan
 from fundwatch.progress import Progress
 from fundwatch.settings import load
-from fundwatch.storing import prepare
+from fundwatch.storing import load_names, make_tables
 from fundwatch.tally import Tally, count
 from fundwatch.traffic import Traffic, choose_traffic
 from schemas.topics import FACTS, SETTLEMENTS
@@ -74,16 +76,15 @@ class _Demo:
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._signalled)
-        began = time.monotonic()
         try:
             if not await self._unless_stopped(self._start()):
                 return None
-            ready = time.monotonic()
+            ready, ready_seconds = time.monotonic(), time.time() - psutil.Process().create_time()
             print(f"ready {self._at.wall}", flush=True)
             await self._serve(ready)
             seconds = time.monotonic() - ready
             await self._end("worker", "console")
-            return await self._count(seconds, ready - began)
+            return await self._count(seconds, ready_seconds)
         finally:
             await self._end("worker", "console")
             await self._end("kafka", "clickhouse")
@@ -107,15 +108,19 @@ class _Demo:
         return True
 
     async def _start(self) -> None:
-        self._tokens = self._issue_tokens()
-        own = self._environment()
+        folder = self._folder.path
         try:
+            # what is slow begins first: Kafka's Java, then the city, while the tables are made
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._launch(parts.kafka(self._at, self._folder.path)))
+                group.create_task(self._launch(parts.kafka(self._at, folder)))
                 group.create_task(self._start_store())
+                group.create_task(asyncio.to_thread(self._traffic.prepare))
+            self._tokens = self._issue_tokens()
+            own = self._environment()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._launch(parts.worker(self._at, self._folder.path, own, self._progress)))
-                group.create_task(self._launch(parts.console(self._at, self._folder.path, own)))
+                group.create_task(asyncio.to_thread(load_names, self._store, self._traffic.institutions))
+                group.create_task(self._launch(parts.worker(folder, own, self._progress)))
+                group.create_task(self._launch(parts.console(self._at, folder, own)))
         except* Exception as failed:
             raise failed.exceptions[0] from None
 
@@ -147,7 +152,7 @@ class _Demo:
 
     async def _start_store(self) -> None:
         await self._launch(parts.clickhouse(self._at, self._folder.path))
-        await asyncio.to_thread(prepare, self._store, self._traffic.institutions)
+        await asyncio.to_thread(make_tables, self._store)
 
     async def _launch(self, part: Part) -> None:
         child = self._children[part.name] = Child(part)

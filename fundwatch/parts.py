@@ -86,7 +86,7 @@ def clickhouse(at: Addresses, folder: Path) -> Part:
     )
 
 
-def worker(at: Addresses, folder: Path, environment: dict[str, str], progress: Progress) -> Part:
+def worker(folder: Path, environment: dict[str, str], progress: Progress) -> Part:
     """The judge of the live stream."""
     return Part(
         name="worker",

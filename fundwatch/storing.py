@@ -10,9 +10,12 @@ from clickhouse.reference import load_institutions
 from clickhouse.settings import StoreSettings
 
 
-def prepare(settings: StoreSettings, institutions: Path | None) -> None:
-    """Bring the tables to this version and load the institutions' names and places. Raises StoreError."""
-    client = connect(settings)
-    migrate(client, timezone=settings.timezone)
+def make_tables(settings: StoreSettings) -> None:
+    """Bring the tables to this version. Raises StoreError."""
+    migrate(connect(settings), timezone=settings.timezone)
+
+
+def load_names(settings: StoreSettings, institutions: Path | None) -> None:
+    """Load the institutions' names and places. Raises StoreError, or ValueError for a file that is none."""
     if institutions is not None:
-        load_institutions(client, institutions)
+        load_institutions(connect(settings), institutions)

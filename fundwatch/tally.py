@@ -55,7 +55,7 @@ def count(
         settlements_published=published,
         settlements_scored=scored,
         settlements_stored=stored,
-        duplicates=scored - stored,
+        duplicates=max(scored - stored, 0),  # rows are stored a moment before their offset is committed
         alerts=len(alerts),
         alerts_sha256=alerts_sha256(alerts),
         dead_letters=dead,

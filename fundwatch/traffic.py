@@ -28,13 +28,17 @@ _UNKNOWN_INSTITUTION: Final = "H00000000000"
 class Traffic(Protocol):
     """Publishes settlements from :meth:`run`, called in a thread, until done or stopped.
 
-    ``institutions`` and ``drugs`` are the reference files of these settlements, ``his_institution`` a hospital among them.
+    ``institutions`` and ``drugs`` are the reference files of these settlements, ``his_institution`` a hospital among them; all three
+    are there after :meth:`prepare`.
     """
 
     institutions: Path | None
     drugs: Path | None
     his_institution: str
     published: int
+
+    def prepare(self) -> None:
+        """Whatever takes time before anything can be published."""
 
     def run(self, kafka: str, topic: str) -> None:
         """Publish; returns at the end, or soon after :meth:`stop`. Raises StreamsError or DetectorError."""
@@ -52,6 +56,9 @@ class FileTraffic:
         self.published = 0
         self._file, self._speed = file, speed
         self._stopped = threading.Event()
+
+    def prepare(self) -> None:
+        """Nothing takes time here."""
 
     def run(self, kafka: str, topic: str) -> None:
         """Publish the file once."""
@@ -86,13 +93,20 @@ class SimulatedTraffic:
                 f"expected --speed {story['speed']:g}, at which the city in {folder} has lived so far, got {speed:g};"
                 " give that, or another --data-dir"
             )
-        self._city: LiveTraffic = live(RATE * speed, story["seed"], datetime.fromisoformat(story["start"]))
-        self.institutions: Path | None
-        self.drugs: Path | None
-        self.institutions, self.drugs = self._city.write_references(folder / "city.jsonl")
-        self.his_institution = self._city.hospital
+        self._folder, self._story = folder, story
+        self.institutions: Path | None = None
+        self.drugs: Path | None = None
+        self.his_institution = _UNKNOWN_INSTITUTION
         self.published = 0
         self._stopped = threading.Event()
+
+    def prepare(self) -> None:
+        """Build the city."""
+        self._city: LiveTraffic = live(
+            RATE * self._story["speed"], self._story["seed"], datetime.fromisoformat(self._story["start"])
+        )
+        self.institutions, self.drugs = self._city.write_references(self._folder / "city.jsonl")
+        self.his_institution = self._city.hospital
 
     def run(self, kafka: str, topic: str) -> None:
         """Publish the weeks before the start at once, then go with the clock."""
