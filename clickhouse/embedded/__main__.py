@@ -23,6 +23,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     options = parser.parse_args(arguments)
     settings = StoreSettings()
+    password = settings.clickhouse_password.get_secret_value()
+    if not password and options.host not in ("127.0.0.1", "::1", "localhost"):
+        print(
+            f"expected FUNDWATCH_CLICKHOUSE_PASSWORD to serve on {options.host}: without one, only loopback",
+            file=sys.stderr,
+        )
+        return 2
     # chDB leaves the zone out of DateTime columns in Native, so the client reads them in the server's zone, which therefore has
     # to be the fund's; chDB takes it from the environment when it is loaded, hence the late imports
     os.environ["TZ"] = settings.timezone
@@ -42,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"cannot serve {options.data_dir} on {options.host}:{options.port}: {error}", file=sys.stderr)
         return 2
-    front = HttpFront(engine, settings.clickhouse_password.get_secret_value())
+    front = HttpFront(engine, password)
     config = uvicorn.Config(
         front.app(),
         log_level="warning",

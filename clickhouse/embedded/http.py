@@ -165,7 +165,8 @@ class HttpFront:
 
     def _allowed(self, request: Request, parameters: Mapping[str, str]) -> bool:
         if not self._password:
-            return True
+            # A page in somebody's browser may reach a port on loopback; programs send no Origin
+            return "origin" not in request.headers
         given = parameters.get("password") or request.headers.get("x-clickhouse-key") or ""
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "basic":

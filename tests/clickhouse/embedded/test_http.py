@@ -112,6 +112,10 @@ class TestByHand:
         assert answer.headers["x-clickhouse-exception-code"] == "164"
         assert http.get("/", params={"query": "EXISTS TABLE sneaky"}).text == "0\n"
 
+    def test_a_page_in_a_browser_gets_nothing(self, http: httpx.Client) -> None:
+        answer = http.post("/", content="SELECT 1", headers={"Origin": "http://elsewhere.example"})
+        assert (answer.status_code, answer.headers["x-clickhouse-exception-code"]) == (403, "516")
+
     @pytest.mark.parametrize(
         ("coding", "pack"),
         [

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.embedded
 Start = Callable[..., EmbeddedServer]
 
 
-def run(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "clickhouse.embedded", "--data-dir", str(folder), "--port", str(port)]
+def run(folder: Path, port: int, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "clickhouse.embedded", "--data-dir", str(folder), "--port", str(port), *more]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -45,6 +45,13 @@ def test_a_port_in_use_is_said_plainly(tmp_path: Path) -> None:
     assert result.returncode == 2
     assert f"127.0.0.1:{port}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_without_a_password_it_serves_loopback_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FUNDWATCH_CLICKHOUSE_PASSWORD", raising=False)
+    result = run(tmp_path / "store", 0, "--host", "0.0.0.0")
+    assert result.returncode == 2
+    assert "FUNDWATCH_CLICKHOUSE_PASSWORD" in result.stderr
 
 
 def test_a_folder_that_cannot_be_made_is_said_plainly(tmp_path: Path) -> None:
