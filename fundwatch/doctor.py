@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from fundwatch.errors import BrokerError
 from fundwatch.settings import every_setting, load, unknown_names
 
+_SYSTEM_ERROR: Final = re.compile(r"\[Errno -?\d+\] ([\w ]+)")
 Verdict = Literal["ok", "note", "wrong"]
 
 
@@ -179,4 +181,7 @@ def _grafana() -> Iterator[Finding]:
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    """What the operating system said, if it is in there, else the beginning of the message."""
+    text = str(error) or type(error).__name__
+    system = _SYSTEM_ERROR.search(text)
+    return system[1] if system else text.splitlines()[0][:200]

@@ -26,3 +26,6 @@ def configure() -> None:
     logging.basicConfig(
         level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
     )
+    # these tell a store that is away once more, at length; our own messages say it in a sentence
+    for name in ("urllib3.connectionpool", "clickhouse_connect"):  # not "urllib3": clickhouse-connect sets that itself
+        logging.getLogger(name).setLevel(logging.ERROR)
