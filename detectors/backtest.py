@@ -34,7 +34,7 @@ class BacktestResult:
     settlements: int
     """Lines read, dead letters included."""
     distinct: int
-    """Events the judge had not seen before, settlements and reversals."""
+    """Events that told the judge something new, reversals included."""
     reversals: int
     dead_letters: int
     late: int
@@ -129,7 +129,7 @@ class _Run:
 def run(lines: Iterable[bytes], judge: Judge, *, progress: Callable[[int], object] | None = None) -> BacktestResult:
     """Judge a stream of settlement lines. What cannot be decoded is counted as a dead letter and passed over.
 
-    ``progress`` is called with the number of lines read after each batch.
+    ``progress`` is called with the number of lines read after each batch and at the end.
     """
     state = _Run(judge)
     count = dead = 0
@@ -145,6 +145,8 @@ def run(lines: Iterable[bytes], judge: Judge, *, progress: Callable[[int], objec
             if progress is not None:
                 progress(count)
     state.review()
+    if progress is not None:
+        progress(count)
     alerts = sorted(
         (alert for alert in state.alerts.values() if not alert.withdrawn),
         key=lambda alert: (alert.raised_at, alert.alert_id),

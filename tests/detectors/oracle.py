@@ -1,0 +1,261 @@
+"""An independent answer to what the alerts of a set of events are: brute force, nothing kept, nothing shared with detectors."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from datetime import date, datetime, timedelta
+from typing import Any
+
+Event = dict[str, Any]
+Parameters = dict[str, dict[str, int]]
+"""Values per detector by name; ``version`` and ``episode`` are 1 and as shipped."""
+
+NEVER = datetime(9999, 1, 1)  # noqa: DTZ001  wire times carry no zone
+PHARMACY_CARE = ("41", "9929")
+
+
+def expected(
+    events: list[Event], parameters: Parameters, drugs: dict[str, tuple[str, bool]]
+) -> dict[str, dict[str, Any]]:
+    """The digest fields per alert id. Events are wire objects; ``drugs`` maps item code to (generic, monitored)."""
+    unique = {event["event_id"]: event for event in events}.values()
+    taken_back: dict[str, datetime] = {}
+    for event in unique:
+        if event["event_type"] == "REVERSE":
+            at, known = _at(event), taken_back.get(event["orig_setl_id"])
+            taken_back[event["orig_setl_id"]] = at if known is None else min(at, known)
+    settlements = sorted(
+        (event for event in unique if event["event_type"] == "SETTLE"),
+        key=lambda event: (_at(event), event["event_id"]),
+    )
+    found: dict[str, dict[str, Any]] = {}
+    for detector, values in parameters.items():
+        subject_type, split, width, judge = RULES[detector](values, drugs)
+        ledgers = defaultdict(list)
+        for event in settlements:
+            for subject, detail in split(event):
+                ledgers[subject, detail].append(event)
+        monthly = detector not in DAILY
+        for (subject, detail), entries in ledgers.items():
+            for alert in _episodes(entries, taken_back, width, judge, monthly, detail):
+                period = alert.pop("period")
+                identity = "\x1f".join((detector, "1", subject_type, subject, f"{period}|{alert.pop('detail')}"))
+                key = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
+                found[key] = {
+                    "alert_id": key, "detector": detector, "subject_type": subject_type, "subject_id": subject,
+                    "rule_id": detector, "rule_version": 1, "shadow": False, **alert,
+                }  # fmt: skip
+    return found
+
+
+DAILY = ("frequent_visits.institutions_per_day", "agent_buying.shared_terminal", "agent_buying.same_drug_rush")
+
+
+def _episodes(entries, taken_back, width, judge, monthly, detail):  # type: ignore[no-untyped-def]
+    episodes = defaultdict(list)
+    for position, point in enumerate(entries):
+        now = _at(point)
+        window = [
+            entry
+            for entry in entries[: position + 1]
+            if _at(entry) > now - width and taken_back.get(entry["setl_id"], NEVER) > now
+        ]
+        if point not in window:
+            continue
+        verdict = judge(point, window, detail)
+        if verdict is not None:
+            light, members = verdict
+            period = now.year * 12 + now.month - 1 if monthly else (now.date() - date(1970, 1, 1)).days
+            episodes[period].append((now, light, members))
+    for period, matches in episodes.items():
+        evidence = {entry["event_id"]: entry for _, _, members in matches for entry in members}
+        oldest = sorted(evidence.values(), key=lambda entry: (_at(entry), entry["event_id"]))[:200]
+        money = 0
+        for entry in oldest:
+            back = taken_back.get(entry["setl_id"])
+            if back is None or back > _at(entry) + width:
+                money += round(float(entry["fund_pay_sumamt"]) * 100)
+        lights = {light for _, light, _ in matches}
+        yield {
+            "period": period,
+            "detail": detail,
+            "light": next(light for light in ("red", "yellow", "green") if light in lights),
+            "raised_at": str(min(now for now, _, _ in matches)),
+            "event_ids": [entry["event_id"] for entry in oldest],
+            "amount": f"{money // 100}.{money % 100:02d}",
+        }
+
+
+def _at(event: Event) -> datetime:
+    return datetime.fromisoformat(event["setl_time"])
+
+
+def _inpatient(event: Event) -> bool:
+    return event["med_type"] == "21"
+
+
+def _pharmacy(event: Event) -> bool:
+    return event["med_type"] in PHARMACY_CARE
+
+
+def _long(event: Event) -> bool:
+    return event["long_rx_flag"] == "1"
+
+
+def _generics(event: Event, drugs: dict[str, tuple[str, bool]]) -> dict[str, int]:
+    """Seconds of supply per generic of a settlement."""
+    supply: dict[str, int] = defaultdict(int)
+    for line in event["lines"]:
+        if line["med_list_codg"] in drugs:
+            supply[drugs[line["med_list_codg"]][0]] += int(float(line["prd_days"]) * 86_400)
+    return supply
+
+
+def _excepted(event: Event) -> bool:
+    return event["agnter_rlts"] in ("1", "7") or _long(event)
+
+
+def _rolling(values, drugs):  # type: ignore[no-untyped-def]
+    windows = [(values["short_window"], values["short_limit"]), (values["long_window"], values["long_limit"])]
+
+    def reached(visits, now):  # type: ignore[no-untyped-def]
+        best = None
+        for days, limit in windows:
+            members = [visit for visit in visits if _at(visit) > now - timedelta(days=days)]
+            count = len({visit["mdtrt_id"] for visit in members})
+            if count >= limit and (best is None or count / limit > best[0]):
+                best = (count / limit, members)
+        return best
+
+    def judge(point, window, detail):  # type: ignore[no-untyped-def]
+        if _pharmacy(point) or _inpatient(point):
+            return None
+        now = _at(point)
+        visits = [entry for entry in window if not _pharmacy(entry) and not _inpatient(entry)]
+        best = reached(visits, now)
+        if best is None:
+            return None
+        rest = []
+        for visit in visits:
+            if _long(visit) or visit["med_type"].startswith("14"):
+                continue
+            if not _generics(visit, drugs):
+                series = [
+                    other
+                    for other in visits
+                    if other["fixmedins_code"] == visit["fixmedins_code"]
+                    and not _generics(other, drugs)
+                    and not _long(other)
+                    and not other["med_type"].startswith("14")
+                ]
+                count = len({other["mdtrt_id"] for other in series})
+                if 3 <= count <= (_at(series[-1]).date() - _at(series[0]).date()).days + 1:
+                    continue
+            rest.append(visit)
+        return ("green" if reached(rest, now) is None else "yellow"), best[1]
+
+    return "person", _by_person, timedelta(days=max(values["short_window"], values["long_window"])), judge
+
+
+def _per_day(values, drugs):  # type: ignore[no-untyped-def]
+    def judge(point, window, detail):  # type: ignore[no-untyped-def]
+        if _inpatient(point):
+            return None
+        day = [entry for entry in window if _at(entry).date() == _at(point).date() and not _inpatient(entry)]
+        if len({entry["fixmedins_code"] for entry in day}) < values["limit"]:
+            return None
+        rest = {entry["fixmedins_code"] for entry in day if not _long(entry)}
+        return ("green" if len(rest) < values["limit"] else "yellow"), day
+
+    return "person", _by_person, timedelta(hours=25), judge
+
+
+def _stock(values, drugs):  # type: ignore[no-untyped-def]
+    monitored = {generic for generic, watched in drugs.values() if watched}
+
+    def split(event):  # type: ignore[no-untyped-def]
+        return [(event["psn_no"], generic) for generic in _generics(event, drugs)]
+
+    def reached(collections, generic, now, limit):  # type: ignore[no-untyped-def]
+        in_hand, day = 0, None
+        for entry in collections:
+            if day is not None:
+                in_hand = max(0, in_hand - int((_at(entry) - day).total_seconds()))
+            in_hand += _generics(entry, drugs)[generic]
+            day = _at(entry)
+        if day is not None:
+            in_hand = max(0, in_hand - int((now - day).total_seconds()))
+        return len(collections) >= values["collections"] and in_hand >= limit
+
+    def judge(point, window, detail):  # type: ignore[no-untyped-def]
+        if _inpatient(point):
+            return None
+        limit = values["monitored_limit" if detail in monitored else "other_limit"] * 86_400
+        members = [entry for entry in window if not _inpatient(entry)]
+        if not reached(members, detail, _at(point), limit):
+            return None
+        rest = [entry for entry in members if not _long(entry)]
+        return ("yellow" if reached(rest, detail, _at(point), limit) else "green"), members
+
+    return "person", split, timedelta(days=values["window"]), judge
+
+
+def _crowd(values, entries):  # type: ignore[no-untyped-def]
+    if len({entry["psn_no"] for entry in entries}) < values["limit"]:
+        return None
+    rest = {entry["psn_no"] for entry in entries if not _excepted(entry)}
+    return ("green" if len(rest) < values["limit"] else "yellow"), entries
+
+
+def _terminal(values, drugs):  # type: ignore[no-untyped-def]
+    def split(event):  # type: ignore[no-untyped-def]
+        return [(event["dev_no"], "")] if event["dev_no"] and (_pharmacy(event) or not values["pharmacy_only"]) else []
+
+    return "terminal", split, timedelta(minutes=values["window"]), lambda point, window, detail: _crowd(values, window)
+
+
+def _rush(values, drugs):  # type: ignore[no-untyped-def]
+    monitored = {generic for generic, watched in drugs.values() if watched}
+
+    def split(event):  # type: ignore[no-untyped-def]
+        return [(event["fixmedins_code"], generic) for generic in _generics(event, drugs) if generic in monitored]
+
+    return (
+        "institution",
+        split,
+        timedelta(minutes=values["window"]),
+        lambda point, window, detail: _crowd(values, window),
+    )
+
+
+def _collector(values, drugs):  # type: ignore[no-untyped-def]
+    def split(event):  # type: ignore[no-untyped-def]
+        return [(event["agnter_certno"], "")] if event["agnter_certno"] else []
+
+    return "agent", split, timedelta(days=values["window"]), lambda point, window, detail: _crowd(values, window)
+
+
+def _trace(values, drugs):  # type: ignore[no-untyped-def]
+    def split(event):  # type: ignore[no-untyped-def]
+        return [(code, "") for code in {code for line in event["lines"] for code in line["drug_trac_codg"]}]
+
+    def judge(point, window, detail):  # type: ignore[no-untyped-def]
+        return ("red", window) if len({entry["setl_id"] for entry in window}) >= values["limit"] else None
+
+    return "drug_code", split, timedelta(days=values["window"]), judge
+
+
+def _by_person(event):  # type: ignore[no-untyped-def]
+    return [(event["psn_no"], "")]
+
+
+RULES = {
+    "frequent_visits.rolling_count": _rolling,
+    "frequent_visits.institutions_per_day": _per_day,
+    "agent_buying.days_supply": _stock,
+    "agent_buying.shared_terminal": _terminal,
+    "agent_buying.same_drug_rush": _rush,
+    "agent_buying.collector_cards": _collector,
+    "agent_buying.trace_code_reuse": _trace,
+}
