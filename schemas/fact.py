@@ -45,17 +45,16 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
 
 
 class FactBatch(msgspec.Struct, array_like=True, gc=False):
-    """The facts for one partition of ``facts`` out of one batch of one partition of ``settlements``.
+    """The facts for one partition of ``facts`` out of one flush of one partition of ``settlements``.
 
-    ``progress`` is the largest event time (instant) seen in the source partition, ``caught_up`` says that its log held nothing
-    more then; ``facts`` may be empty, to tell only the progress. ``offset`` is the last source offset covered.
+    ``offset`` is the last source offset covered, ``progress`` the event time (instant) the source has come to there; ``facts`` may
+    be empty, to tell only these. Of several batches that share a flush only the last says how far they reach.
     """
 
     schema: int
     source: int
     offset: int
     progress: int
-    caught_up: bool
     facts: list[Fact]
 
 

@@ -51,7 +51,7 @@ class Topics:
             Topic(self.name(SETTLEMENTS), self.partitions, log),
             Topic(self.name(FACTS), self.partitions, wide),
             Topic(self.name(ALERTS), self.partitions, log),
-            Topic(self.name(DEADLETTERS), self.partitions, log),
+            Topic(self.name(DEADLETTERS), self.partitions, wide),
             Topic(self.name(PERSON_STATE), self.partitions, state),
             Topic(self.name(PLACE_STATE), self.partitions, state),
         ]

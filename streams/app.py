@@ -162,6 +162,8 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
         outbox.forget()
         people.resumed(committed)
         places.resumed(committed)
+        held = sorted(tp.partition for tp in committed if tp.topic == settlements)
+        log.info("partitions.assigned", settlements=held, persons=len(person_states), places=len(place_states))
 
     app.partition_rank = lambda tp: people.rank(tp.partition) if tp.topic == settlements else tp.partition
     app.settle, app.resumed = settle, resumed

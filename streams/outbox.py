@@ -39,6 +39,8 @@ BEGINNING: Final = -(1 << 62)
 _BUSY_FACTOR: Final = 5
 """While more waits to be judged, a flush may collect that much longer: larger batches cost less per event."""
 _YIELD_EVERY: Final = 200
+_MOST_FACTS: Final = 4_000
+"""In one record, so that it stays far below the largest message whatever the length of the identifiers."""
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +197,9 @@ class Outbox:
         while True:
             self._changed.clear()
             if self._collected:
-                if max(self._collected.values()) >= self._limit or any(self._sealed(part) for part in self._parts.values()):
+                if max(self._collected.values()) >= self._limit or any(
+                    self._sealed(part) for part in self._parts.values()
+                ):
                     return
                 left = self._since + self._seconds * (_BUSY_FACTOR if self.more_waits() else 1) - time.monotonic()
                 if left <= 0:
@@ -307,8 +311,14 @@ class Outbox:
                 continue
             for partition in range(self._topics.partitions):
                 facts = part.facts.get(partition, [])
-                told = FactBatch(SCHEMA_VERSION, part.partition, part.reached, part.progress, False, facts)
-                rows.setdefault(partition, []).append((None, encode_facts(told)))
+                groups = rows.setdefault(partition, [])
+                while len(facts) > _MOST_FACTS:
+                    # only the last group may say how far the facts reach
+                    some = FactBatch(SCHEMA_VERSION, part.partition, -1, BEGINNING, facts[:_MOST_FACTS])
+                    groups.append((None, encode_facts(some)))
+                    facts = facts[_MOST_FACTS:]
+                told = FactBatch(SCHEMA_VERSION, part.partition, part.reached, part.progress, facts)
+                groups.append((None, encode_facts(told)))
         return rows
 
     def _alert_rows(self, alerts: Iterable[Alert]) -> dict[int, list[tuple[bytes, bytes]]]:

@@ -24,6 +24,7 @@ from streams.sending import key_partition
 
 _YIELD_EVERY: Final = 200
 """Events between two chances for the rest of the loop: some 15 ms."""
+_MOST_KEPT: Final = 4 * 1024 * 1024
 _PROGRESS_OF: Final = 9
 """The median of so many newest event times is the progress of a partition: one absurd date must not move it."""
 
@@ -155,9 +156,13 @@ class People:
                 some.append(fact)
 
     def _dead_letter(self, record: Any, refused: Refused) -> DeadLetter:
+        value, reason = record.value, refused.reason
+        if value is not None and len(value) > _MOST_KEPT:
+            # compressed it fitted into its topic, as a dead letter it would fit into none
+            value, reason = value[:_MOST_KEPT], f"{reason} (the first {_MOST_KEPT} bytes are kept)"
         return DeadLetter(
             topic=record.topic, partition=record.partition, offset=record.offset,
-            field=refused.field, reason=refused.reason, key=record.key, value=record.value,
+            field=refused.field, reason=reason, key=record.key, value=value,
         )  # fmt: skip
 
     def _warn_if_misplaced(self, part: Part, person_id: str) -> None:

@@ -14,14 +14,17 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
+from aiokafka.errors import KafkaError
 
 from clickhouse.client import connect
+from clickhouse.errors import StoreError
 from clickhouse.settings import StoreSettings
 from clickhouse.sink import Sink
 from streams.app import Parts, build, ensure_topics, load_judge
-from streams.errors import WorkerStalled
+from streams.errors import StreamsError, WorkerStalled
 from streams.meters import Gauges, serve_metrics
 from streams.settings import StreamSettings
+from streams.storing import RowSink
 
 _REPORT_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.25
@@ -38,17 +41,23 @@ def main(settings: StreamSettings | None = None, store: StoreSettings | None = N
 
     A second signal ends it at once. Raises the errors of settings, rule and reference files before anything is started.
     """
-    settings, store = settings or StreamSettings(), store or StoreSettings()
+    store = store or StoreSettings()
+    return serve(settings or StreamSettings(), lambda: Sink(connect(store), timezone=store.timezone))
+
+
+def serve(settings: StreamSettings, open_sink: Callable[[], RowSink]) -> int:
+    """As :func:`main`, with any sink; ``open_sink`` is called twice: for rows and for refreshing the panels."""
     judge = load_judge(settings)
-    configure_quiet_libraries()
+    for name in ("faust", "mode", "aiokafka", "kafka"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # millions of long-lived objects that hold no cycles: the oldest generation is not worth walking every few seconds
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    return asyncio.run(_serve(settings, lambda: build(settings, judge, _sink(store), _sink(store))))
-
-
-def _sink(store: StoreSettings) -> Sink:
-    return Sink(connect(store), timezone=store.timezone)
+    try:
+        return asyncio.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink())))
+    except (StreamsError, StoreError, KafkaError) as error:
+        log.error("worker.cannot_start", error=f"{type(error).__name__}: {error}")
+        return FAILED
 
 
 async def _serve(settings: StreamSettings, make: Callable[[], Parts]) -> int:
@@ -84,9 +93,9 @@ async def run(settings: StreamSettings, parts: Parts, stop: asyncio.Event) -> in
     ]  # fmt: skip
     app.in_worker = True
     starting = _spawn(app.start(), failed)
-    stopping = asyncio.create_task(stop.wait())
+    stopping: asyncio.Future[Any] = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([asyncio.shield(failed), stopping], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({asyncio.ensure_future(failed), stopping}, return_when=asyncio.FIRST_COMPLETED)
         code = FAILED if failed.done() else 0
         if failed.done():
             _log_failure(failed.result())
@@ -182,9 +191,3 @@ def gauges(parts: Parts) -> dict[str, float]:
         "lag": consumer.lag, "held_facts": parts.places.held, "persons": len(parts.person_states), "places": len(parts.place_states),
         "late": tally.late, "too_old": tally.too_old, "over_cap": tally.over_cap,
     }  # fmt: skip
-
-
-def configure_quiet_libraries() -> None:
-    """Let Faust and aiokafka say only what an operator should act on."""
-    for name in ("faust", "mode", "aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.WARNING)
