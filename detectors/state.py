@@ -14,6 +14,10 @@ from detectors.windows import EntryT, EpisodeKey, Ledger, Memo, Scope
 
 STATE_VERSION: Final = 1
 _VERSION_BYTE: Final = bytes([STATE_VERSION])
+_ARRAY_OF_FOUR: Final = b"\x94"  # msgpack: the four fields of _Stored
+_LONG_ARRAY: Final = b"\xdd"  # msgpack: an array with its length in four bytes
+PACK_FROM: Final = 8
+"""Shorter ledgers (most trace codes have one entry) are encoded faster than their encoding is kept."""
 
 
 class _Stored(msgspec.Struct, Generic[EntryT], array_like=True, gc=False):
@@ -23,7 +27,7 @@ class _Stored(msgspec.Struct, Generic[EntryT], array_like=True, gc=False):
     dirty: set[EpisodeKey] | None = None
 
 
-_encode = msgspec.msgpack.Encoder().encode
+_encoder: Final = msgspec.msgpack.Encoder()
 _decode_person = msgspec.msgpack.Decoder(_Stored[Visit]).decode
 _decode_place = msgspec.msgpack.Decoder(_Stored[Sale]).decode
 
@@ -33,7 +37,7 @@ class PersonState(Ledger[Visit], gc=False):
 
     def dump(self) -> bytes:
         """The state as bytes, for :meth:`detectors.judge.Judge.person`."""
-        return _VERSION_BYTE + _encode(_Stored(self.entries, self.reversals, self.memos, self.dirty))
+        return _dump(self)
 
 
 class PlaceState(Ledger[Sale], gc=False):
@@ -41,7 +45,22 @@ class PlaceState(Ledger[Sale], gc=False):
 
     def dump(self) -> bytes:
         """The state as bytes, for :meth:`detectors.judge.Judge.place`."""
-        return _VERSION_BYTE + _encode(_Stored(self.entries, self.reversals, self.memos, self.dirty))
+        return _dump(self)
+
+
+def _dump(ledger: Ledger[Any]) -> bytes:
+    """A :class:`_Stored`, put together by hand so that entries which were dumped before need not be encoded again."""
+    entries = ledger.entries
+    if len(entries) < PACK_FROM:
+        return _VERSION_BYTE + _encoder.encode(_Stored(entries, ledger.reversals, ledger.memos, ledger.dirty))
+    packed = ledger.packed
+    if packed is None:
+        packed = ledger.packed = bytearray()
+    for entry in entries[ledger.packed_count :]:
+        _encoder.encode_into(entry, packed, -1)
+    ledger.packed_count = len(entries)
+    rest = (_encoder.encode(part) for part in (ledger.reversals, ledger.memos, ledger.dirty))
+    return b"".join((_VERSION_BYTE, _ARRAY_OF_FOUR, _LONG_ARRAY, len(entries).to_bytes(4, "big"), packed, *rest))
 
 
 def load_person(scope: Scope, person_id: str, data: bytes | None) -> PersonState:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SCAN_LIMIT: Final = 32
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
+CLEAR_STEP: Final = 8
+"""Entries are cleared away by so many: each clearing makes the next dump encode the whole ledger anew."""
 BEGINNING: Final = -(1 << 62)
 
 _at = attrgetter("at")
@@ -94,6 +96,9 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     """Event ids, for ledgers too long to look through; derived."""
     by_item: dict[str, list[EntryT]] | None = None
     """Entries per generic, built when a rule first asks; derived."""
+    packed: bytearray | None = None
+    """The first ``packed_count`` entries as the last dump encoded them; derived."""
+    packed_count: int = 0
 
     def insert(self, entry: EntryT) -> bool:
         """Add a settlement; False if it was known or is older than what is kept."""
@@ -143,6 +148,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if self.seen is not None:
             self.seen.add(entry.event_id)
         self.by_item = None
+        if index < self.packed_count:
+            self.packed, self.packed_count = None, 0
         self._touch(index)
         return True
 
@@ -241,14 +248,15 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         """Drop what can no longer change any result, and the oldest entries above the cap."""
         entries, floor = self.entries, self.floor
         gone = bisect_right(entries, floor, key=_at) if entries and entries[0].at <= floor else 0
-        if len(entries) - gone > self.scope.cap:
-            self.scope.tally.over_cap += len(entries) - gone - self.scope.cap
-            gone = len(entries) - self.scope.cap
-        if gone:
+        over = max(0, len(entries) - gone - self.scope.cap)
+        gone += over
+        if gone >= CLEAR_STEP or 2 * gone > len(entries):
+            self.scope.tally.over_cap += over
             if self.seen is not None:
                 self.seen.difference_update(entry.event_id for entry in entries[:gone])
             del entries[:gone]
             self.by_item = None
+            self.packed, self.packed_count = None, 0
         if self.reversals:
             self._clear_reversals(floor)
         if self.memos:

@@ -131,6 +131,17 @@ def test_state_survives_as_bytes_with_unpublished_work() -> None:
     assert state.dump() == again.dump()
 
 
+def test_a_dump_is_the_same_however_it_came_about() -> None:
+    core = judge()
+    often, once = core.person("P1", None), core.person("P1", None)
+    for number in (*range(20), 5, 18, 17, *range(20, 30)):
+        wire = visit(number if number != 17 else 99, f"{number}d 10:00:0{number % 7}")
+        core.settle(often, decode(wire))
+        core.settle(once, decode(wire))
+        often.dump()
+    assert often.dump() == once.dump() == core.person("P1", once.dump()).dump()
+
+
 @pytest.mark.parametrize("data", [b"", b"\x07\x90", b"\x01", b"\x01\xff\xff", b"\x01\x93\x01\x02\x03"])
 def test_foreign_state_is_refused(data: bytes) -> None:
     with pytest.raises(StateVersionError, match="expected state of version 1"):

@@ -125,8 +125,12 @@ def test_only_the_earliest_reversal_counts() -> None:
 
 
 def test_what_is_beyond_retention_is_cleared_away_and_refused() -> None:
-    made = fill(0, 1 * DAY, 19 * DAY, 20 * DAY, 21 * DAY)
+    made = fill(0, 1 * DAY, 2 * DAY, 19 * DAY, 20 * DAY, 21 * DAY)
     assert made.floor == 9 * DAY
+    made.clear_away()  # a few may wait
+    assert len(made.entries) == 6
+    assert list(made.find("E0")) == []
+    made = fill(0, 1 * DAY, 2 * DAY, 3 * DAY, 19 * DAY, 20 * DAY, 21 * DAY)
     made.clear_away()
     assert [known.at for known in made.entries] == [19 * DAY, 20 * DAY, 21 * DAY]
     assert not made.insert(entry(9 * DAY))
