@@ -132,11 +132,16 @@ def _listed(row: Row) -> dict[str, Any]:
         "raised_at": row["raised_at"],
         "detector": words.detector(row["detector"]),
         "subject": words.subject(row["subject_type"], row["subject_id"]),
-        "explanation": row["explanation"],
+        "explanation": _public(row, row["explanation"]),
         "events": len(row["event_ids"]),
         "amount": f"{row['amount']:,.2f}",
         "score": f"{row['score']:.2f}",
     }
+
+
+def _public(row: Row, text: str) -> str:
+    named = row["subject_id"] if row["subject_type"] in ("person", "agent") else ""
+    return words.without_persons(text, [*row["persons"], named])
 
 
 async def build_alert(store: Store, alert_id: str) -> None:
@@ -156,7 +161,7 @@ async def build_alert(store: Store, alert_id: str) -> None:
         ui.label(f"{words.word(words.LIGHTS, row['light'])}灯 · {words.LIGHT_MEANINGS.get(row['light'], '')}").classes(
             f"light light-{row['light']}"
         )
-        ui.label(row["explanation"]).classes("desk-finding")
+        ui.label(_public(row, row["explanation"])).classes("desk-finding")
     with ui.element("dl").classes("desk-card desk-terms"):
         for term, meaning in _terms(row):
             tag("dt", term)
@@ -183,7 +188,7 @@ def _terms(row: Row) -> list[tuple[str, str]]:
         ("风险分", f"{row['score']:.2f}"),
         ("涉及基金", f"{row['amount']:,.2f} 元"),
         ("涉及人数 / 机构", f"{len(row['persons'])} 人 / {len(row['institutions'])} 家"),
-        ("判断依据", "；".join(f"{name} = {value}" for name, value in row["features"].items()) or "—"),
+        ("判断依据", _public(row, "；".join(f"{name} = {value}" for name, value in row["features"].items())) or "—"),
         ("模型", row["model_version"] or "规则判定"),
     ]
 

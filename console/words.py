@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from functools import cache
 from typing import Final
@@ -63,6 +63,14 @@ def subject(kind: object, subject_id: object) -> str:
     """An alert's subject in words, persons masked."""
     name = masked(subject_id) if str(kind) in _MASKED_SUBJECTS else str(subject_id)
     return f"{word(SUBJECTS, kind)} {name}"
+
+
+def without_persons(text: object, ids: Iterable[str]) -> str:
+    """A sentence with every one of these persons and collectors masked, wherever it names them."""
+    shown = str(text)
+    for one in sorted((one for one in ids if one), key=len, reverse=True):
+        shown = shown.replace(one, masked(one))
+    return shown
 
 
 def count(value: object) -> str:

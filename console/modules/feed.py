@@ -11,14 +11,14 @@ from console.boards import Rows
 from console.screen import row_table
 
 _COLUMNS: Final = (
-    ("time", "结算时间", "left", "9%"),
+    ("time", "结算时间", "left", "10%"),
     ("light_name", "审核", "left", "9%"),
-    ("institution", "定点机构", "left", "20%"),
-    ("care", "类别", "left", "10%"),
-    ("person", "参保人", "left", "12%"),
+    ("institution", "定点机构", "left", "19%"),
+    ("care", "类别", "left", "11%"),
+    ("person", "参保人", "left", "13%"),
     ("fee", "总费用", "right", "9%"),
     ("fund", "基金支付", "right", "9%"),
-    ("finding", "审核发现", "left", "22%"),
+    ("finding", "审核发现", "left", "20%"),
 )
 
 

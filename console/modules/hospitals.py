@@ -70,7 +70,7 @@ def fee_options(rows: Rows) -> Options:
     ranked = rows["ranking"]
     first = ranked[:_CHARTED]
     peers = round(median(row["average_fee"] for row in ranked), 2) if ranked else 0
-    label = {"interval": 0, "fontSize": 12, "lineHeight": 14, "width": 48, "overflow": "break"}
+    label = {"interval": 0, "fontSize": 12, "lineHeight": 14, "width": 53, "overflow": "break"}
     return {
         "grid": {"left": 52, "right": 46, "top": 34, "bottom": 36},
         "legend": legend(left=0, right="auto"),

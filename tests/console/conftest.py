@@ -106,8 +106,8 @@ def _finding(light: str, documents: list[Settlement], first: str = "") -> Alert:
         persons=persons,
         institutions=places,
         window=Window(start=f"{at - timedelta(days=30):%Y-%m-%d %H:%M:%S}", end=f"{at:%Y-%m-%d %H:%M:%S}"),
-        explanation=f"追溯码在 {'、'.join(places)} 结算 {len(documents)} 次",
-        features={"settlements": len(documents)},
+        explanation=f"追溯码在 {'、'.join(places)} 结算 {len(documents)} 次，首次为 {persons[0]}",
+        features={"settlements": len(documents), "first": persons[0]},
         rule_id="agent_buying.trace_code_reuse",
         rule_version=1,
         amount=sum((one.fund_paid for one in documents), Decimal("0.00")),
@@ -162,9 +162,10 @@ async def api(
 
 @dataclass
 class Console:
-    """A console process: its address and what it wrote."""
+    """A console process: its address, what it wrote, and its clock if the test holds it."""
 
     process: subprocess.Popen[str]
+    clock: Path | None = None
     lines: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -176,16 +177,25 @@ class Console:
                 if found := re.search(r"console_listening.*?port\W+(\d+)", re.sub(r"\x1b\[\d*m", "", line)):
                     self.url = f"http://127.0.0.1:{found[1]}"
 
+    def pass_time(self, seconds: float) -> None:
+        """Move the held clock on."""
+        assert self.clock is not None
+        moved = self.clock.with_suffix(".next")
+        moved.write_text(str(float(self.clock.read_text()) + seconds))
+        moved.replace(self.clock)
+
     def output(self) -> str:
         return "".join(self.lines)
 
 
 @pytest.fixture(scope="session")
 def start_console() -> Iterator[Callable[..., Console]]:
-    """Starts console processes: ``start_console(store_settings, tokens_file, speed)``; ``speed`` is how fast their clocks run."""
+    """Starts console processes: ``start_console(store_settings, tokens_file, clock)``; with a ``clock`` file the test moves the time."""
     started: list[tuple[Console, threading.Thread]] = []
 
-    def start(settings: StoreSettings, tokens: Path | None, speed: float = 1.0) -> Console:
+    def start(settings: StoreSettings, tokens: Path | None, clock: Path | None = None) -> Console:
+        if clock is not None:
+            clock.write_text("1000")
         environment = os.environ | {
             "FUNDWATCH_CLICKHOUSE_URL": settings.clickhouse_url,
             "FUNDWATCH_CLICKHOUSE_DATABASE": settings.clickhouse_database,
@@ -194,12 +204,13 @@ def start_console() -> Iterator[Callable[..., Console]]:
         }
         console = Console(
             subprocess.Popen(
-                [sys.executable, str(Path(__file__).with_name("serving.py")), str(speed)],
+                [sys.executable, str(Path(__file__).with_name("serving.py")), *([str(clock)] if clock else [])],
                 env=environment,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-            )
+            ),
+            clock,
         )
         reading = threading.Thread(target=console.read, daemon=True)
         reading.start()
@@ -233,6 +244,7 @@ def _answers(console: Console) -> bool:
 def serving(
     city: City, start_console: Callable[..., Console], tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Console, Doors]:
-    """A console on the filled store whose clock runs ten times as fast."""
-    doors = make_doors(tmp_path_factory.mktemp("doors") / "tokens.toml", city)
-    return start_console(city.settings, doors.path, 10.0), doors
+    """A console on the filled store whose clock the tests move."""
+    folder = tmp_path_factory.mktemp("console")
+    doors = make_doors(folder / "tokens.toml", city)
+    return start_console(city.settings, doors.path, folder / "clock"), doors

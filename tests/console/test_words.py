@@ -62,3 +62,10 @@ def test_money_is_short(yuan: object, shown: tuple[str, str]) -> None:
 )
 def test_spans_have_their_largest_unit(seconds: float, shown: str) -> None:
     assert words.ago(seconds) == shown
+
+
+def test_a_sentence_names_nobody() -> None:
+    text = words.without_persons(
+        "参保人 3206969319913945 与 32069693199139451 同行", ["3206969319913945", "32069693199139451", ""]
+    )
+    assert text == "参保人 3206****45 与 3206****51 同行"
