@@ -100,6 +100,7 @@ class Outbox:
     ) -> None:
         self.judging = asyncio.Lock()
         """Held while a batch is judged, so that a cut never falls inside one."""
+        self._flushing = asyncio.Lock()
         self.life = 0
         """Counts how often everything unflushed was forgotten; work begun in another life is void."""
         self.more_waits: Callable[[], bool] = lambda: False
@@ -172,8 +173,6 @@ class Outbox:
     async def close(self) -> None:
         """Judge no more and flush everything that is whole."""
         self._closing = True
-        if self._flight is not None:
-            await asyncio.wait([self._flight])
         await self._flush_once()
 
     def forget(self) -> None:
@@ -216,16 +215,18 @@ class Outbox:
         return cut is not None and part.whole
 
     async def _flush_once(self) -> None:
-        async with self.judging:
-            work = await self._cut()
-        if work is None:
-            return
-        self._flight = asyncio.create_task(self._send(work), name="flush")
-        try:
-            await asyncio.shield(self._flight)
-        finally:
-            if self._flight.done():
-                self._flight = None
+        # one at a time: whoever closes must not come past a flush that has been cut and is still on its way
+        async with self._flushing:
+            async with self.judging:
+                work = await self._cut()
+            if work is None:
+                return
+            self._flight = asyncio.create_task(self._send(work), name="flush")
+            try:
+                await asyncio.shield(self._flight)
+            finally:
+                if self._flight.done():
+                    self._flight = None
 
     async def _cut(self) -> _Work | None:
         life = self.life
