@@ -74,7 +74,9 @@ async def ensure_topics(settings: StreamSettings) -> None:
     try:
         await admin.start()
     except KafkaConnectionError:
-        raise BrokerError(f"expected Kafka at {settings.kafka}, nothing answers there; start it or correct FUNDWATCH_KAFKA") from None
+        raise BrokerError(
+            f"expected Kafka at {settings.kafka}, nothing answers there; start it or correct FUNDWATCH_KAFKA"
+        ) from None
     try:
         missing = set(wanted) - set(await admin.list_topics())
         if missing:
@@ -116,6 +118,8 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
         broker_session_timeout=settings.worker_session_seconds,
         broker_heartbeat_interval=min(3.0, settings.worker_session_seconds / 4),
         broker_max_poll_records=5_000,
+        # a standby would take every changelog record of the others one by one; restoring takes a second or two
+        table_standby_replicas=0,
         stream_wait_empty=False,
         stream_recovery_delay=0.0,
         loghandlers=[],

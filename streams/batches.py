@@ -12,10 +12,11 @@ Fetching (``_drain_messages``). Fetched lists wait per partition, cut to the siz
 Acknowledgement (``_new_offset``). The offered messages of a partition are kept in order. The committable offset is the last offset + 1
     of the longest run of acknowledged ones from the oldest on; acknowledgements may come in any order. A message is recognised by
     identity, so one from before a rebalance or a seek can never acknowledge its successor with the same offset.
-Seeks and rebalances (``seek``, ``perform_seek``, ``on_partitions_revoked``). What waits or is offered for a moved partition is forgotten,
-    and a fetch that was under way while the partition moved is not delivered. ``app.settle`` is awaited before partitions go, so that
-    work whose effects are already leaving can still be committed; ``app.resumed`` is called whenever reading starts again at the
-    committed offsets, and everything not committed must be forgotten then, because it will come again.
+Seeks and rebalances (``seek``, ``perform_seek``, ``on_partitions_revoked``). What waits or is offered for a moved partition is
+    forgotten, and what a fetch brings that was under way meanwhile is put back: the partition is moved once more, so no record is
+    passed over. ``app.settle`` is awaited before partitions go, so that work whose effects are already leaving can still be committed;
+    ``app.resumed`` is called whenever reading starts again at the committed offsets, and everything not committed must be forgotten
+    then, because it will come again.
 Recovery (``_restore``). Changelog records go into the table's store a list at a time, and Faust's recovery is told how far they reach.
     Nothing of a batch passes through its per-event queue, so nothing older can be applied after it.
 
@@ -28,10 +29,12 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import faust
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import IllegalStateError
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
@@ -111,6 +114,9 @@ class BatchConsumer(driver.Consumer):
         self._safe: dict[TP, int] = {}
         self._untaken: defaultdict[str, int] = defaultdict(int)
         self._moved: set[TP] = set()
+        """Partitions that were moved since the fetch under way was begun."""
+        self._sought: dict[TP, int | None] = {}
+        """Where each partition was last moved to; None is the beginning of its log."""
         self._room = asyncio.Event()
         super().__init__(*args, **kwargs)
 
@@ -134,34 +140,37 @@ class BatchConsumer(driver.Consumer):
                 raise
 
     async def _drain_once(self) -> None:
-        generation = self.app.consumer_generation_id
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
         self._moved.clear()
         records, active = await self._wait_next_records(_FETCH_SECONDS)
-        if self.should_stop:
-            return
-        if not self.flow_active:
-            # as stock: the position ran on while we were being stopped
-            self._forget(self._waiting.keys() | self._offered.keys())
-            if records:
-                await self.perform_seek()
-            return
         for tp, batch in (records or {}).items():
             tp = ensure_TP(tp)
-            if self.app.consumer_generation_id != generation:
-                return
-            if not batch or tp in self._moved or (active is not None and tp not in active):
+            if not batch:
                 continue
-            if tp.topic in self.app.hot_topics:
+            if not self.flow_active or tp in self._moved or (active is not None and tp not in active):
+                await self._put_back(tp, batch)
+            elif tp.topic in self.app.hot_topics:
                 size = self.app.hot_topics[tp.topic]
                 self._waiting[tp].extend(batch[at : at + size] for at in range(0, len(batch), size))
-            elif self._is_changelog_tp(tp) and self.app.tables.recovery.in_recovery:
+            elif self._is_changelog_tp(tp):
                 self._restore(tp, batch)
             else:
                 await self._pass_singly(tp, batch)
-        if not await self._offer_waiting(generation) and any(self._waiting.values()):
+        if not await self._offer_waiting() and self.behind:
             self._room.clear()
             await self.wait(self._room, timeout=_IDLE_SECONDS)
         await asyncio.sleep(0)
+
+    async def _put_back(self, tp: TP, batch: Sequence[Any]) -> None:
+        """Records that came while their partition was stopped or moved: they are to be read again, from where it was moved to."""
+        offset = self._sought.get(tp) if tp in self._moved else batch[0].offset
+        # given back for good in the meantime: whoever has it now starts at the committed offset
+        with suppress(IllegalStateError):
+            if offset is None:
+                await self._thread.seek_to_beginning(tp)
+            else:
+                await self._seek(tp, offset)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Sequence[Any]]:
         if not self.app.hot_topics or active_partitions is None:
@@ -173,13 +182,14 @@ class BatchConsumer(driver.Consumer):
         return await super()._getmany(hungry, 0 if self.behind else timeout)  # type: ignore[no-any-return]
 
     async def _pass_singly(self, tp: TP, batch: Sequence[Any]) -> None:
-        for record in batch:
+        for number, record in enumerate(batch):
             if not self.flow_active or tp in self._moved:
+                await self._put_back(tp, batch[number:])
                 return
             await self.wait_first(self.callback(self._to_message(tp, record)), self.suspend_flow.wait())
             self._read_offset[tp] = record.offset
 
-    async def _offer_waiting(self, generation: int) -> bool:
+    async def _offer_waiting(self) -> bool:
         offered = False
         for topic in self.app.hot_topics:
             while self._untaken[topic] < _OFFERED:
@@ -187,18 +197,18 @@ class BatchConsumer(driver.Consumer):
                 if not ready:
                     break
                 tp = min(ready, key=self.app.partition_rank)
-                if not self.flow_active or self.app.consumer_generation_id != generation:
+                if not self.flow_active:
                     return offered
-                await self._offer(tp, self._waiting[tp].popleft(), generation)
+                await self._offer(tp, self._waiting[tp].popleft())
                 offered = True
         return offered
 
-    async def _offer(self, tp: TP, records: list[Any], generation: int) -> None:
+    async def _offer(self, tp: TP, records: list[Any]) -> None:
         self._untaken[tp.topic] += 1
         last = records[-1]
         message = ConsumerMessage(
             tp.topic, tp.partition, last.offset, last.timestamp / 1000.0, last.timestamp_type, None, None,
-            Batch(records, lambda: self._taken(tp.topic)), None, 0, 0, tp, generation_id=generation,
+            Batch(records, lambda: self._taken(tp.topic)), None, 0, 0, tp, generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
         self._offered[tp].append(message)
         self._read_offset[tp] = last.offset
@@ -266,17 +276,26 @@ class BatchConsumer(driver.Consumer):
 
     async def seek(self, partition: TP, offset: int) -> None:
         """Seek one partition; batches of it that were not acknowledged yet are void."""
-        self._forget([partition])
+        self._move({partition: offset})
         await super().seek(partition, offset)
-        self._forget([partition])
+
+    async def seek_wait(self, partitions: Mapping[TP, int]) -> None:
+        """Seek several partitions and wait until they are there."""
+        self._move(partitions)
+        await super().seek_wait(partitions)
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets everywhere."""
-        self._forget(self.assignment())
+        self._move(dict.fromkeys(self.assignment()))
         self._untaken.clear()
         await super().perform_seek()
-        self._forget(self.assignment())
-        self.app.resumed({tp: self._committed_offset[tp] for tp in self.assignment()})
+        committed = {tp: self._committed_offset[tp] for tp in self.assignment()}
+        self._move(committed)
+        self.app.resumed(committed)
+
+    def _move(self, to: Mapping[TP, int | None]) -> None:
+        self._sought.update((ensure_TP(tp), offset) for tp, offset in to.items())
+        self._forget(to)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Let effects that are already leaving arrive and be committed, then give the partitions back."""
@@ -293,7 +312,7 @@ class BatchConsumer(driver.Consumer):
     def _restore(self, tp: TP, records: Sequence[Any]) -> None:
         recovery = self.app.tables.recovery
         table = recovery.tp_to_table.get(tp)
-        if table is None or tp not in recovery.active_tps:
+        if table is None or tp not in recovery.active_tps or not recovery.in_recovery:
             return
         store = table.data
         reached = recovery.active_offsets[tp]
@@ -309,5 +328,5 @@ class BatchConsumer(driver.Consumer):
             recovery.active_offsets[tp] = records[-1].offset
         self._read_offset[tp] = records[-1].offset
         if not recovery.need_recovery():
-            recovery._set_recovery_ended()
+            # still "in recovery" until the one who waits has woken: should it not wait yet, Faust's own loop signals once more
             recovery.signal_recovery_end.set()
