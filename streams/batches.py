@@ -118,6 +118,7 @@ class BatchConsumer(driver.Consumer):
         self._sought: dict[TP, int | None] = {}
         """Where each partition was last moved to; None is the beginning of its log."""
         self._room = asyncio.Event()
+        self._seeking = asyncio.Lock()
         super().__init__(*args, **kwargs)
 
     def _new_consumer_thread(self) -> BatchConsumerThread:
@@ -164,13 +165,14 @@ class BatchConsumer(driver.Consumer):
 
     async def _put_back(self, tp: TP, batch: Sequence[Any]) -> None:
         """Records that came while their partition was stopped or moved: they are to be read again, from where it was moved to."""
-        offset = self._sought.get(tp) if tp in self._moved else batch[0].offset
-        # given back for good in the meantime: whoever has it now starts at the committed offset
-        with suppress(IllegalStateError):
-            if offset is None:
-                await self._thread.seek_to_beginning(tp)
-            else:
-                await self._seek(tp, offset)
+        async with self._seeking:
+            offset = self._sought.get(tp) if tp in self._moved else batch[0].offset
+            # not ours any more: whoever has it now starts at the committed offset
+            with suppress(IllegalStateError):
+                if offset is None:
+                    await self._thread.seek_to_beginning(driver.ensure_aiokafka_TP(tp))
+                else:
+                    await self._seek(tp, offset)
 
     async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Mapping[TP, Sequence[Any]]:
         if not self.app.hot_topics or active_partitions is None:
@@ -286,11 +288,12 @@ class BatchConsumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go back to the committed offsets everywhere."""
-        self._move(dict.fromkeys(self.assignment()))
-        self._untaken.clear()
-        await super().perform_seek()
-        committed = {tp: self._committed_offset[tp] for tp in self.assignment()}
-        self._move(committed)
+        async with self._seeking:
+            self._forget(self.assignment())
+            self._untaken.clear()
+            await super().perform_seek()
+            committed = {tp: self._committed_offset[tp] for tp in self.assignment()}
+            self._move(committed)
         self.app.resumed(committed)
 
     def _move(self, to: Mapping[TP, int | None]) -> None:
