@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.table import Table
 
@@ -42,6 +43,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/bench.json"), help="where the figures go")
     chosen = parser.parse_args()
     wanted = tuple(chosen.only or MEASUREMENTS)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger("warning"))
     with tempfile.TemporaryDirectory(prefix="fundwatch-bench-") as folder:
         figures = asyncio.run(_measure(Path(folder), wanted))
     figures |= {"cores": cores(), "python": platform.python_version(), "seed": SEED}

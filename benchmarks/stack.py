@@ -79,7 +79,7 @@ async def running(folder: Path) -> AsyncIterator[Stack]:
 async def worker(stack: Stack, load: Load, name: str) -> AsyncIterator[Child]:
     """A worker of one measurement, ready when it holds every partition."""
     progress = Progress(stack.addresses.kafka, stack.topics(name))
-    part = parts.worker(stack.addresses, stack.folder / name, stack.environment(load, name), progress)
+    part = parts.worker(stack.folder / name, stack.environment(load, name), progress)
     child = Child(part)
     await child.launch()
     try:
