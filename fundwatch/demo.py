@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]  # its types are published apart from it
+import structlog
 
 from clickhouse.errors import StoreError
 from clickhouse.settings import StoreSettings
@@ -32,8 +33,11 @@ from streams.settings import StreamSettings
 DEFAULT_FOLDER: Final = Path("data/demo")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK_SECONDS: Final = 0.2
+_PATIENCE_SECONDS: Final = 15.0
 _COUNT_WITHIN: Final = 60.0
 """Seconds the last count may wait for a broker or store that was killed a moment ago."""
+
+log = structlog.get_logger(__name__)
 
 
 def run(plan: Plan) -> int:
@@ -81,6 +85,8 @@ class _Demo:
                 return None
             ready, ready_seconds = time.monotonic(), time.time() - psutil.Process().create_time()
             print(f"ready {self._at.wall}", flush=True)
+            for role, token in self._tokens.items():
+                print(f"token {role} {token}", flush=True)
             await self._serve(ready)
             seconds = time.monotonic() - ready
             await self._end("worker", "console")
@@ -97,7 +103,12 @@ class _Demo:
 
     async def _unless_stopped(self, work: Coroutine[Any, Any, None]) -> bool:
         task, stopped = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
-        await asyncio.wait((task, stopped), return_when=asyncio.FIRST_COMPLETED)
+        while not (await asyncio.wait((task, stopped), timeout=_PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED))[
+            0
+        ]:
+            # the first start on a machine fetches Kafka: somebody is sitting there and wonders
+            waiting = [name for name, child in self._children.items() if not child.ready]
+            log.info("still_starting", waiting_for=waiting, logs=str(self._folder.logs))
         stopped.cancel()
         if not task.done():
             task.cancel()
@@ -110,17 +121,18 @@ class _Demo:
     async def _start(self) -> None:
         folder = self._folder.path
         try:
-            # what is slow begins first: Kafka's Java, then the city, while the tables are made
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._launch(parts.kafka(self._at, folder)))
-                group.create_task(self._start_store())
-                group.create_task(asyncio.to_thread(self._traffic.prepare))
-            self._tokens = self._issue_tokens()
-            own = self._environment()
-            async with asyncio.TaskGroup() as group:
+                # Kafka's Java takes longest; everything that can do without it happens beside it
+                broker = group.create_task(self._launch(parts.kafka(self._at, folder)))
+                tables = group.create_task(self._start_store())
+                await asyncio.to_thread(self._traffic.prepare)
+                self._tokens = self._issue_tokens()
+                own = self._environment()
+                await tables
                 group.create_task(asyncio.to_thread(load_names, self._store, self._traffic.institutions))
-                group.create_task(self._launch(parts.worker(folder, own, self._progress)))
                 group.create_task(self._launch(parts.console(self._at, folder, own)))
+                await broker
+                group.create_task(self._launch(parts.worker(folder, own, self._progress)))
         except* Exception as failed:
             raise failed.exceptions[0] from None
 

@@ -133,7 +133,9 @@ def test_a_file_at_full_speed_ends_by_itself_with_the_figures_of_the_backtest(
     assert pids(data) == {}
 
     # the same file into the same folder: published again, known already
-    second = json.loads(fundwatch(*arguments, "--data-dir", str(data)).stdout.splitlines()[-1])
+    again = fundwatch(*arguments, "--data-dir", str(data))
+    assert again.returncode == 0, again.stderr
+    second = json.loads(again.stdout.splitlines()[-1])
     assert second["settlements_published"] == tally["settlements_published"]
     same = ("settlements_stored", "alerts", "alerts_sha256", "dead_letters", "consumer_lag")
     assert {name: second[name] for name in same} == {name: tally[name] for name in same}
@@ -158,6 +160,13 @@ def test_live_traffic_until_a_signal(tmp_path: Path) -> None:
         assert told["pids"].keys() == {"kafka", "clickhouse", "worker", "console"}
         assert (data / "demo.json").stat().st_mode & 0o077 == 0, "the file holds tokens"
         assert httpx.get(told["wall"]).status_code == 200
+        assert demo.stdout is not None
+        printed = [demo.stdout.readline().split() for _ in ROLES]
+        assert {role: token for _, role, token in printed} == told["tokens"]
+        panel = f"{told['console']}/api/panels/feed"
+        assert httpx.get(panel).status_code == 401
+        asked = httpx.get(panel, headers={"Authorization": f"Bearer {told['tokens']['supervisor']}"})
+        assert asked.status_code == 200, asked.text
 
         settings = {"FUNDWATCH_KAFKA": told["kafka"], "FUNDWATCH_CLICKHOUSE_URL": told["clickhouse"]}
         healthy = fundwatch("doctor", **settings)
@@ -180,6 +189,16 @@ def test_live_traffic_until_a_signal(tmp_path: Path) -> None:
         assert tally["settlements_stored"] > 0
         assert tally["restarts"] == 1
         assert nobody_left(started, data)
+
+
+def test_a_file_that_breaks_off_ends_the_demo_with_a_sentence(sample: dict[str, Any], tmp_path: Path) -> None:
+    cut = tmp_path / "cut.jsonl.zst"
+    cut.write_bytes(sample["file"].read_bytes()[:-100])
+    done = fundwatch("demo", "--input", str(cut), "--speed", "max", "--data-dir", str(tmp_path / "data"))
+    assert done.returncode == 1
+    assert f"fundwatch: {cut} is damaged" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert pids(tmp_path / "data") == {}
 
 
 def test_killed_it_takes_its_processes_along(tmp_path: Path) -> None:
