@@ -14,12 +14,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 from zlib import crc32
 
-import structlog
+import msgspec
 from faust.types import TP
 
 from detectors.judge import Judge
 from detectors.state import PlaceState
-from schemas.fact import Fact, decode_facts
+from schemas.deadletter import DeadLetter
+from schemas.fact import SCHEMA_VERSION, Fact, FactBatch, decode_facts
 from schemas.instants import HOUR
 from streams.batches import Batch
 from streams.meters import Meters
@@ -31,8 +32,6 @@ _END: Final = 1 << 62
 _YIELD_EVERY: Final = 200
 _ASK_SECONDS: Final = 0.1
 _ASK_BUSY_SECONDS: Final = 1.0
-
-log = structlog.get_logger(__name__)
 
 LogSpans = Callable[[], Awaitable[Mapping[int, tuple[int, int]]]]
 """First and next offset of every partition of ``settlements``, as the broker knows them now."""
@@ -189,9 +188,10 @@ class Places:
                 redo = None
             if life != self._outbox.life:
                 return
-            told = decode_facts(record.value)
-            waiting.horizon.tell(told.source, told.offset, told.progress)
-            waiting.add(told.facts, held)
+            told = self._decoded(partition, record)
+            if told is not None:
+                waiting.horizon.tell(told.source, told.offset, told.progress)
+                waiting.add(told.facts, held)
             waiting.reached = record.offset
         held.left -= 1
         if not held.left:
@@ -201,13 +201,30 @@ class Places:
         if life == self._outbox.life:
             await self._apply(partition, life)
 
+    def _decoded(self, partition: int, record: Any) -> FactBatch | None:
+        try:
+            told = decode_facts(record.value or b"")
+            if told.schema == SCHEMA_VERSION:
+                return told
+            reason = f"expected facts of schema version {SCHEMA_VERSION}, got {told.schema}"
+        except msgspec.DecodeError as error:
+            reason = f"expected facts as this worker writes them, got something else ({error}); only workers may write to this topic"
+        letter = DeadLetter(
+            topic=record.topic, partition=record.partition, offset=record.offset,
+            field="", reason=reason, key=record.key, value=record.value,
+        )  # fmt: skip
+        self._outbox.part(self._side, partition).dead_letters.append(letter)
+        return None
+
     async def _redo(self, partition: int, until: int, life: int) -> None:
         part = await self._judge_waiting(partition, until, life)
         if part is not None:
             await self._outbox.flushed(part)
 
     async def _apply(self, partition: int, life: int, spans: Mapping[int, tuple[int, int]] | None = None) -> None:
-        waiting = self._waiting[partition]
+        waiting = self._waiting.get(partition)
+        if waiting is None:
+            return
         until = waiting.horizon.instant(spans)
         ready = waiting.empty or any(hour * HOUR < until for hour in waiting.buckets)
         if ready and partition not in self._side.redo and life == self._outbox.life:

@@ -119,6 +119,8 @@ def _log_failure(error: BaseException) -> None:
 
 async def _flush(parts: Parts) -> int:
     log.info("worker.stopping")
+    if not parts.app.consumer.started:
+        return 0
     parts.app.consumer.stop_flow()
     try:
         await asyncio.wait_for(parts.outbox.close(), _FLUSH_SECONDS)
