@@ -160,8 +160,9 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
         # Faust would start the agent again behind the batch that failed, and nothing would ever be committed
         await app.crash(error)
 
-    app.agent(BatchTopic(app, topics=[settlements]), name="people", on_error=fail)(people.agent)
-    app.agent(BatchTopic(app, topics=[facts]), name="places", on_error=fail)(places.agent)
+    app._on_agent_error = fail  # Faust hands this to every agent and takes no other
+    app.agent(BatchTopic(app, topics=[settlements]), name="people")(people.agent)
+    app.agent(BatchTopic(app, topics=[facts]), name="places")(places.agent)
 
     async def settle() -> None:
         meters.rebalances += 1
