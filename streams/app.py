@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -156,11 +156,6 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
     people = People(settlements, settings.partitions, judge, Side("people", person_states), outbox, meters)
     places = Places(facts, settings.partitions, judge, Side("places", place_states), outbox, meters, ask_spans)
 
-    async def fail(_agent: Any, error: BaseException) -> None:
-        # Faust would start the agent again behind the batch that failed, and nothing would ever be committed
-        await app.crash(error)
-
-    app._on_agent_error = fail  # Faust hands this to every agent and takes no other
     app.agent(BatchTopic(app, topics=[settlements]), name="people")(people.agent)
     app.agent(BatchTopic(app, topics=[facts]), name="places")(places.agent)
 

@@ -89,6 +89,10 @@ class BatchApp(faust.App):
         self.resumed = lambda _committed: None
         self.transport.Consumer = BatchConsumer
 
+    async def _on_agent_error(self, agent: Any, exc: BaseException) -> None:
+        # stock Faust would start the agent again behind the batch that failed, and nothing of its partition would ever be committed
+        await self.crash(exc)
+
 
 async def _nothing_to_settle() -> None:
     return
