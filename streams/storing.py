@@ -99,7 +99,9 @@ class Storing:
         """Refresh the panels once more if need be, and end the threads."""
         if self._stale.is_set():
             try:
-                await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(self._panels, self._panel_sink.refresh), 5)
+                await asyncio.wait_for(
+                    asyncio.get_running_loop().run_in_executor(self._panels, self._panel_sink.refresh), 5
+                )
             except (StoreUnavailable, TimeoutError) as error:
                 log.warning("panels.not_refreshed", error=str(error))
         self._rows.shutdown(wait=False)
