@@ -159,6 +159,8 @@ class _Demo:
             "INSTITUTIONS": self._traffic.institutions,
             "DRUGS": self._traffic.drugs,
             "RULES": self._plan.rules.absolute() if self._plan.rules else None,
+            # its own name in the group: a worker that is started again need not wait until the old one counts as gone
+            "WORKER_INSTANCE": "demo",
         }
         return {f"FUNDWATCH_{name}": str(value) for name, value in told.items() if value is not None}
 

@@ -184,7 +184,14 @@ def _format_once(command: list[str], environment: dict[str, str]) -> None:
     if not kept.exists():
         kept.write_text(urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
     # in one word: one id in 64 begins with a hyphen and would be taken for an option
-    task = ["kafka.tools.StorageTool", "format", "--ignore-formatted", f"--cluster-id={kept.read_text()}", "-c", _SETTINGS_FILE]
+    task = [
+        "kafka.tools.StorageTool",
+        "format",
+        "--ignore-formatted",
+        f"--cluster-id={kept.read_text()}",
+        "-c",
+        _SETTINGS_FILE,
+    ]
     done = subprocess.run([*command, *task], capture_output=True, text=True, timeout=120, env=environment, check=False)  # noqa: S603  our own Java
     if done.returncode != 0:
         raise BrokerError(
