@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-import psutil  # type: ignore[import-untyped]  # its types are published apart from it
+import psutil
 import structlog
 
 from clickhouse.errors import StoreError

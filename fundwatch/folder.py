@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-import psutil  # type: ignore[import-untyped]  # its types are published apart from it
+import psutil
 
 from fundwatch.errors import DataFolderError
 from streams.machine import hold_folder
