@@ -22,6 +22,8 @@ from schemas.settlement import MAX_BYTES, decode_settlement
 
 BATCH: Final = 2_000
 """Settlements between two reviews: touched subjects are reviewed once each, as the worker does per fetched batch."""
+TIDY_EVERY: Final = 64
+"""Entries after which a subject is reviewed though nothing is to be judged again: a review clears away what is too old to matter."""
 CHUNK: Final = 1 << 20
 PACKED_CHUNK: Final = 1 << 16
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
@@ -108,7 +110,7 @@ class _Run:
         if person.changed:
             self.distinct += 1
             self.reversals += settlement.kind == "REVERSE"
-            if person.dirty:
+            if person.dirty or not len(person.entries) % TIDY_EVERY:
                 self.touched[id(person)] = person
         for fact in facts:
             places = self.places[fact.kind]
@@ -116,7 +118,7 @@ class _Run:
             if place is None:
                 place = places[fact.place_id] = judge.place(fact.kind, fact.place_id, None)
             judge.witness(place, fact)
-            if place.dirty:
+            if place.dirty or not len(place.entries) % TIDY_EVERY:
                 self.touched[id(place)] = place
 
     def review(self) -> None:

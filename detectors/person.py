@@ -86,53 +86,22 @@ class Reader:
 
     def facts(self, settlement: Settlement, visit: Visit) -> list[Fact]:
         """What the places of a SETTLE are told."""
-        event_id, settlement_id, at = visit.event_id, visit.settlement_id, visit.at
-        person, institution, fund, flags = settlement.person_id, visit.institution_id, visit.fund, visit.flags
+        institution = visit.institution_id
         relation = "" if settlement.collector_relation is None else code(settlement.collector_relation).lstrip("0")
+        told = (
+            visit.event_id, visit.settlement_id, visit.at, settlement.person_id, institution, visit.fund, visit.flags, relation,
+        )  # fmt: skip
         facts = []
         if self._terminals and visit.terminal_id:
-            facts.append(
-                Fact(
-                    "terminal",
-                    visit.terminal_id,
-                    event_id,
-                    settlement_id,
-                    at,
-                    person,
-                    institution,
-                    fund,
-                    flags,
-                    relation,
-                )
-            )
+            facts.append(Fact("terminal", visit.terminal_id, *told))
         if self._institutions:
             items = tuple([generic for generic in visit.items if generic in self._watched])
             if items:
-                facts.append(
-                    Fact(
-                        "institution",
-                        institution,
-                        event_id,
-                        settlement_id,
-                        at,
-                        person,
-                        institution,
-                        fund,
-                        flags,
-                        relation,
-                        "",
-                        items,
-                    )
-                )
+                facts.append(Fact("institution", institution, *told, "", items))
         if self._agents and visit.agent_id:
-            facts.append(
-                Fact("agent", visit.agent_id, event_id, settlement_id, at, person, institution, fund, flags, relation)
-            )
+            facts.append(Fact("agent", visit.agent_id, *told))
         if self._drug_codes:
-            facts += [
-                Fact("drug_code", trace, event_id, settlement_id, at, person, institution, fund, flags, relation)
-                for trace in visit.trace_codes
-            ]
+            facts += [Fact("drug_code", trace, *told) for trace in visit.trace_codes]
         return facts
 
     def reversal_facts(

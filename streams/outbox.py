@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
+from faust.types import TP
 
 from detectors.judge import Judge
 from schemas.alert import Alert, encode_alert
@@ -150,6 +151,25 @@ class Outbox:
         while self._parts.get((part.side.name, part.partition)) is part:
             self._room.clear()
             await self._room.wait()
+
+    def resume(self, side: Side, topic: str, committed: Mapping[TP, int | None]) -> dict[int, int]:
+        """Begin a side again at the committed offsets of its topic: its unsaved states are dropped, announced flushes noted to be redone.
+
+        Returns the offsets of the partitions that have nothing to redo; None (none was ever committed) reads as 0.
+        """
+        side.states.forget()
+        side.redo.clear()
+        free: dict[int, int] = {}
+        for tp, offset in committed.items():
+            if tp.topic != topic:
+                continue
+            cut = side.states.cut(tp.partition)
+            if cut is not None and cut.reached >= (offset or 0):
+                side.redo[tp.partition] = cut
+                self.part(side, tp.partition).whole = False
+            else:
+                free[tp.partition] = offset or 0
+        return free
 
     # -- flushing
 

@@ -52,19 +52,10 @@ class People:
     def resumed(self, committed: Mapping[TP, int | None]) -> None:
         """Reading starts again at these offsets (None: none was ever committed): whatever lies behind them is forgotten."""
         self._newest.clear()
-        self._side.states.forget()
-        self._side.redo.clear()
-        for tp, offset in committed.items():
-            if tp.topic != self._topic:
-                continue
-            cut = self._side.states.cut(tp.partition)
-            if cut is not None and cut.reached >= (offset or 0):
-                self._side.redo[tp.partition] = cut
-                self._outbox.part(self._side, tp.partition).whole = False
-                continue
+        for partition, offset in self._outbox.resume(self._side, self._topic, committed).items():
             # places must learn how far a partition is even if it brings nothing new
-            part = self._outbox.part(self._side, tp.partition)
-            part.reached, part.progress = (offset or 0) - 1, BEGINNING
+            part = self._outbox.part(self._side, partition)
+            part.reached, part.progress = offset - 1, BEGINNING
             self._outbox.collected(self._side, 1)
 
     def rank(self, partition: int) -> float:

@@ -137,15 +137,7 @@ class Places:
     def resumed(self, committed: Mapping[TP, int | None]) -> None:
         """Reading starts again at these offsets: what was held is forgotten, and every partition must tell its progress anew."""
         self._waiting.clear()
-        self._side.states.forget()
-        self._side.redo.clear()
-        for tp, offset in committed.items():
-            if tp.topic != self._topic:
-                continue
-            cut = self._side.states.cut(tp.partition)
-            if cut is not None and cut.reached >= (offset or 0):
-                self._side.redo[tp.partition] = cut
-                self._outbox.part(self._side, tp.partition).whole = False
+        self._outbox.resume(self._side, self._topic, committed)
 
     @property
     def held(self) -> int:
