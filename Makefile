@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: help setup demo test test-faults lint bench schemas lock clean
+.PHONY: help setup demo test coverage test-faults lint bench schemas lock clean
 
 help: ## one line per target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -23,6 +23,10 @@ demo: setup ## the whole system on this machine, until Ctrl-C
 
 test: setup ## the whole test suite, on embedded Kafka and ClickHouse
 	$(BIN)/python -m pytest
+
+coverage: setup ## the tests that need no server, with the lines they do not reach (slow: every line is traced)
+	$(BIN)/python -m pytest tests/schemas tests/detectors tests/streams/test_places.py tests/streams/test_batches.py \
+		--cov --cov-report=term:skip-covered
 
 test-faults: setup ## ten minutes of seeded kills, checked against undisturbed runs
 	$(BIN)/python -m tests.faults --seconds 600
