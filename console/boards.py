@@ -23,6 +23,7 @@ Load = Callable[[str, str], Rows]
 
 _SCOPED_KEPT: Final = 256  # an office's boards are asked for now and then: the least recently used ones make room
 _UNTIMED_AGE: Final = 60.0  # seconds a module without a timer may be old when somebody opens it
+_EMPTY_AGE: Final = 5.0  # seconds after which a module that had nothing to show is read again: a new system fills up
 _BEAT: Final = 0.25  # seconds between two looks at what is due
 
 _loads = Counter("fundwatch_console_loads_total", "Reads of a module from the store", ["module", "outcome"])
@@ -104,9 +105,15 @@ class Boards:
         due = [
             module
             for module, rate in self._rates.items()
-            if rate is not None and self._watchers[module] and now - self._board(module, "").asked_at >= rate
+            if rate is not None and self._watchers[module] and self._is_due(self._board(module, ""), rate, now)
         ]
         return [module for module in due if self._start(self._board(module, ""))]
+
+    @staticmethod
+    def _is_due(board: _Board, rate: float, now: float) -> bool:
+        snapshot = board.snapshot
+        empty = snapshot.version > 0 and not any(snapshot.rows.values())
+        return now - board.asked_at >= (min(rate, _EMPTY_AGE) if empty else rate)
 
     async def refresh(self, module: str, institution_id: str = "") -> Snapshot:
         """Read a module now, or join the read under way; the snapshot after it (or after ``patience``)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -13,7 +14,7 @@ from nicegui.client import Client
 
 from clickhouse.panels import MODULES
 from console.boards import Boards, Rows, Snapshot
-from console.errors import told
+from console.errors import BoardUnavailableError, told
 from console.modules import audits, feed, figures, hospitals, results, trend, visits
 from console.modules import map as institutions_map
 from console.screen import tag
@@ -108,9 +109,14 @@ class _Card:
         known = self._boards.current(self._module)
         if known.version or known.broken:
             self._update(known)
-        elif MODULES[self._module].refresh is None:
-            ui.timer(0.1, self._reload, once=True)
+        if MODULES[self._module].refresh is None:
+            ui.timer(0.1, self._open, once=True)
         return end
+
+    async def _open(self) -> None:
+        """Read what has no timer, unless another wall was opened a moment ago; a store that is away is shown by the snapshot."""
+        with suppress(BoardUnavailableError):
+            await self._boards.recent(self._module)
 
     async def _reload(self) -> None:
         await self._boards.refresh(self._module)

@@ -34,6 +34,7 @@ DEFAULT_FOLDER: Final = Path("data/demo")
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _TICK_SECONDS: Final = 0.2
 _PATIENCE_SECONDS: Final = 15.0
+_DRAIN_SECONDS: Final = 10.0
 _COUNT_WITHIN: Final = 60.0
 """Seconds the last count may wait for a broker or store that was killed a moment ago."""
 
@@ -194,6 +195,15 @@ class _Demo:
         finally:
             self._traffic.stop()
             await asyncio.wait((traffic,))
+        await self._drain()
+
+    async def _drain(self) -> None:
+        """Let the worker finish what was published, unless that takes long or a signal asks us to hurry."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        while not self._stop.is_set() and time.monotonic() < deadline:
+            if await asyncio.to_thread(self._all_stored):
+                return
+            await asyncio.sleep(_TICK_SECONDS)
 
     def _all_stored(self) -> bool:
         try:

@@ -103,7 +103,7 @@ def console(at: Addresses, folder: Path, environment: dict[str, str]) -> Part:
         name="console",
         argv=[sys.executable, "-m", "fundwatch", "console"],
         log=folder / "logs" / "console.log",
-        ready=_answers_http(at.wall),
+        ready=_answers_http(f"{at.console}/readyz"),
         env=environment,
     )
 

@@ -68,6 +68,21 @@ async def test_each_module_is_read_at_its_own_rate_and_the_untimed_one_never() -
     }  # fmt: skip
 
 
+async def test_a_module_without_rows_is_read_again_soon_until_it_has_some() -> None:
+    clock, reads = FakeClock(), 0
+
+    def filling(module: str, institution_id: str) -> Rows:
+        nonlocal reads
+        reads += 1
+        return {"rows": [{"read": reads}] if reads > 2 else []}
+
+    boards = Boards(filling, {"hospitals": 60}, clock=clock)
+    boards.watch("hospitals", lambda _: None)
+    await _live(boards, clock, 60)
+    assert reads == 3
+    assert boards.current("hospitals").rows == {"rows": [{"read": 3}]}
+
+
 async def test_fifty_viewers_cost_as_many_reads_as_one() -> None:
     store, clock = FakeStore(), FakeClock()
     boards = Boards(store, RATES, clock=clock)
