@@ -6,10 +6,13 @@ events and the seconds from the first to the last of them.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -19,6 +22,8 @@ import faust
 
 def main(bootstrap: str, topic: str, events: int) -> None:
     """Consume ``events`` messages with an empty agent, then stop."""
+    folder = tempfile.mkdtemp(prefix="fundwatch-bench-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     app = faust.App(
         f"bench-stock-{uuid.uuid4().hex[:8]}",
         broker=f"kafka://{bootstrap}",
@@ -27,6 +32,7 @@ def main(bootstrap: str, topic: str, events: int) -> None:
         web_enabled=False,
         topic_disable_leader=True,
         consumer_auto_offset_reset="earliest",
+        datadir=folder,
     )
     settlements = app.topic(topic, value_serializer="raw", key_serializer="raw")
     seen = 0

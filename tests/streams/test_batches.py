@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,6 +37,13 @@ async def consumer() -> AsyncIterator[BatchConsumer]:
 
     consumer._seek = seek
     return consumer
+
+
+async def test_an_app_that_starts_leaves_no_folder_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    app = BatchApp("test", broker="kafka://127.0.0.1:1", store="memory://", web_enabled=False)
+    await app.on_first_start()
+    assert list(tmp_path.iterdir()) == []
 
 
 def records(*offsets: int) -> list[Any]:
