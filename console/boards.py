@@ -82,10 +82,6 @@ class Boards:
         self._watchers[module].add(watcher)
         return lambda: self._watchers[module].discard(watcher)
 
-    def viewers(self, module: str) -> int:
-        """How many watch a module now."""
-        return len(self._watchers[module])
-
     def current(self, module: str) -> Snapshot:
         """The latest snapshot of a module, without asking the store."""
         return self._board(module, "").snapshot

@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from clickhouse.embedded.engine import Answer, Call, Engine, EngineError
+from clickhouse.embedded.engine import BAD_ARGUMENTS, Answer, Call, Engine, EngineError
 from clickhouse.embedded.statements import parse
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -208,8 +208,8 @@ class HttpFront:
             timeout = float(parameters.get("session_timeout", "60"))
         except ValueError:
             raise EngineError(
-                36,
-                f"Code: 36. DB::Exception: Expected seconds in session_timeout, got {parameters['session_timeout']!r}. "
+                BAD_ARGUMENTS,
+                f"Code: {BAD_ARGUMENTS}. DB::Exception: Expected seconds in session_timeout, got {parameters['session_timeout']!r}. "
                 "(BAD_ARGUMENTS)",
             ) from None
         return Call(
