@@ -1,6 +1,13 @@
 """The judgement, pure: what is remembered of a person or place, exact windows, rules, lights, the backtest. No broker, store or clock."""
 
-from detectors.errors import DetectorError, ReferenceFileError, RuleFileError, StateVersionError, UnreadableInputError
+from detectors.errors import (
+    DetectorError,
+    ReferenceFileError,
+    RuleFileError,
+    StateVersionError,
+    TruthFileError,
+    UnreadableInputError,
+)
 from detectors.judge import Judge
 from detectors.parameters import Parameter, RuleBook, RuleSetting, load_rules
 from detectors.reference import Drug, Institution, Reference
@@ -22,6 +29,7 @@ __all__ = [
     "RuleSetting",
     "StateVersionError",
     "Tally",
+    "TruthFileError",
     "UnreadableInputError",
     "load_rules",
 ]

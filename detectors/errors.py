@@ -21,3 +21,7 @@ class StateVersionError(DetectorError):
 
 class UnreadableInputError(DetectorError):
     """A settlement file that cannot be opened or decompressed."""
+
+
+class TruthFileError(DetectorError):
+    """A file of labelled episodes that cannot be read."""
