@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,8 @@ class BacktestResult:
     too_old: int
     alerts: list[Alert]
     alerts_sha256: str
+    first_times: dict[str, str]
+    """Event time of the watched events, as first delivered."""
 
 
 def open_settlements(path: str | Path, read: Callable[[int], None] | None = None) -> Iterator[bytes]:
@@ -92,8 +94,10 @@ def _lines(chunks: Iterable[bytes], told: Callable[[], None]) -> Iterator[bytes]
 class _Run:
     """The states of one run, all in memory."""
 
-    def __init__(self, judge: Judge) -> None:
+    def __init__(self, judge: Judge, watch: Collection[str]) -> None:
         self.judge = judge
+        self.watch = watch
+        self.first_times: dict[str, str] = {}
         self.persons: dict[str, PersonState] = {}
         self.places: dict[PlaceKind, dict[str, PlaceState]] = {kind: {} for kind in judge.kinds}
         self.touched: dict[int, PersonState | PlaceState] = {}
@@ -103,6 +107,10 @@ class _Run:
     def enter(self, value: bytes) -> None:
         judge = self.judge
         settlement = decode_settlement(value)
+        if settlement.event_id in self.watch:
+            self.first_times.setdefault(
+                settlement.event_id, judge.calendar.text(judge.calendar.instant(settlement.settled_at))
+            )
         person = self.persons.get(settlement.person_id)
         if person is None:
             person = self.persons[settlement.person_id] = judge.person(settlement.person_id, None)
@@ -128,12 +136,19 @@ class _Run:
         self.touched.clear()
 
 
-def run(lines: Iterable[bytes], judge: Judge, *, progress: Callable[[int], object] | None = None) -> BacktestResult:
+def run(
+    lines: Iterable[bytes],
+    judge: Judge,
+    *,
+    progress: Callable[[int], object] | None = None,
+    watch: Collection[str] = frozenset(),
+) -> BacktestResult:
     """Judge a stream of settlement lines. What cannot be decoded is counted as a dead letter and passed over.
 
-    ``progress`` is called with the number of lines read after each batch and at the end.
+    ``progress`` is called with the number of lines read after each batch and at the end. Of the events in ``watch`` the result
+    tells the event time.
     """
-    state = _Run(judge)
+    state = _Run(judge, watch)
     count = dead = 0
     late, too_old = judge.tally.late, judge.tally.too_old
     for value in lines:
@@ -162,4 +177,5 @@ def run(lines: Iterable[bytes], judge: Judge, *, progress: Callable[[int], objec
         too_old=judge.tally.too_old - too_old,
         alerts=alerts,
         alerts_sha256=alerts_sha256(alerts),
+        first_times=state.first_times,
     )

@@ -153,7 +153,7 @@ def read_truth(path: str | Path) -> tuple[Episode, ...]:
             if line.strip():
                 try:
                     episodes.append(decode(line))
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     raise TruthFileError(f"{path}, line {number}: {expected}: {error}") from None
     except OSError as error:
         raise TruthFileError(f"cannot read the truth file {path}: {error.strerror}; {expected}") from None

@@ -15,6 +15,7 @@ from detectors.judge import Judge
 from detectors.parameters import load_rules
 from detectors.reference import Reference
 from fundwatch.errors import FundwatchError
+from fundwatch.quality import episodes_beside, quality_of
 from fundwatch.settings import load
 from schemas.alert import encode_alert
 from schemas.instants import Calendar
@@ -26,9 +27,12 @@ def backtest_file(
 ) -> None:
     """Judge ``file`` (``-`` is standard input), write one alert per line to ``alerts``, print the figures as the last line.
 
-    What is None comes from the environment, as for the worker. Raises DetectorError for files that cannot be read.
+    What is None comes from the environment, as for the worker. Where a truth file lies beside ``file``, the figures say how well its
+    episodes were found. Raises DetectorError for files that cannot be read.
     """
     settings = load(StreamSettings)
+    episodes = episodes_beside(file)
+    watch = frozenset(event for episode in episodes for event in episode.event_ids)
     began = time.monotonic()
     judge = Judge(
         load_rules(rules or settings.rules),
@@ -42,7 +46,7 @@ def backtest_file(
         def advance(done: int) -> None:
             bar.update(task, completed=done, rate=f"{done / max(time.monotonic() - began, 1e-3):,.0f}/s")
 
-        result = judge_all(open_settlements(file), judge, progress=advance)
+        result = judge_all(open_settlements(file), judge, progress=advance, watch=watch)
         advance(result.settlements)
     if alerts is not None:
         try:
@@ -61,5 +65,6 @@ def backtest_file(
         "seconds": round(time.monotonic() - began, 3),
         "late": result.late,
         "too_old": result.too_old,
+        "quality": quality_of(result, episodes),
     }
     print(orjson.dumps(figures).decode(), flush=True)
