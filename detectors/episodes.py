@@ -34,7 +34,7 @@ def fold(ledger: Ledger[Any], rule: AnyRule, detail: str, period: int) -> Fold |
     for index in ledger.span(start, end):
         if detail not in rule.glance(ledger, index) or not ledger.counts_at_once(index):
             continue
-        match = rule.judge(ledger.window(index, rule.width), detail)
+        match = rule.judge(ledger.window(index, rule.width), detail, ledger)
         if match is None:
             continue
         for entry in match.members:

@@ -41,14 +41,21 @@ class Judge:
         # a reversal must still find the terminal, collector and trace codes of its original while it can change a place's alert
         self._person_scope = self._scope("person", reach)
         self._place_scopes = {kind: self._scope(kind, 0) for kind in kinds}
-        self._reader = Reader(reference, self.kinds)
+        self._reader = Reader(reference, self.kinds, calendar)
 
     def _scope(self, subject: str, at_least: int) -> Scope:
         rules = tuple(rule for rule in self.rules.values() if rule.subject == subject)
         # twice the width: a reversal changes episodes up to one width after its settlement, and these look back one width more
         longest = max((2 * rule.width + rule.episode_length for rule in rules), default=0)
         lateness = self.book.lateness
-        return Scope(rules, lateness, max(longest, at_least) + lateness + MARGIN, self.book.ledger_cap, self.tally)
+        return Scope(
+            rules,
+            lateness,
+            max(longest, at_least) + lateness + MARGIN,
+            self.book.ledger_cap,
+            self.tally,
+            self.calendar.day,
+        )
 
     def person(self, person_id: str, data: bytes | None) -> PersonState:
         """A person's state: from what ``dump`` gave, or new. Raises StateVersionError for another version's bytes."""

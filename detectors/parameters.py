@@ -1,4 +1,4 @@
-"""The rule book: every parameter with its unit, range and basis, read from the shipped file and replaced by a local one."""
+"""The rule book: every parameter with its unit, range and basis, read from the shipped files and replaced by a local one."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from detectors.errors import RuleFileError
 from schemas.instants import DAY, HOUR, MINUTE, SECOND
 
 SHIPPED: Final = Path(__file__).with_name("rules.toml")
+RULE_FILES: Final = Path(__file__).with_name("rules")
 SECONDS_PER: Final[dict[str, int]] = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
-Episode = Literal["day", "month"]
+Episode = Literal["day", "month", "quarter"]
 
 
 class Parameter(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -102,11 +103,8 @@ def load_rules(path: str | Path | None = None) -> RuleBook:
     """
     shipped = _read(SHIPPED)
     general = {name: _parameter(f"general.{name}", table) for name, table in shipped["general"].items()}
-    rules = {
-        f"{family}.{name}": _setting(f"{family}.{name}", table)
-        for family, members in shipped["rules"].items()
-        for name, table in members.items()
-    }
+    tables = [_read(file) for file in sorted(RULE_FILES.glob("*.toml"))]
+    rules = {table["detector"]: _setting(table.pop("detector"), table) for table in tables}
     if path is not None:
         own = _read(Path(path))
         _only(own, ("general", "rules"), "")

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from detectors.reference import Drug, Reference
 from detectors.windows import Entry
-from schemas.fact import CHRONIC, INPATIENT, LONG_PRESCRIPTION, PHARMACY, SERVICE_ONLY, Fact, PlaceKind
-from schemas.instants import DAY
+from schemas.fact import (
+    AWAY,
+    CHRONIC,
+    INPATIENT,
+    LONG_PRESCRIPTION,
+    NEWBORN,
+    ONCOLOGY,
+    PHARMACY,
+    SERVICE_ONLY,
+    Fact,
+    PlaceKind,
+    with_age,
+)
+from schemas.instants import DAY, Calendar
 from schemas.settlement import Line, Settlement, code
 
 PHARMACY_CARE: Final = frozenset({"41", "9929"})
 DRUG_ITEMS: Final = frozenset({"101", "102", "105", "106"})
 NO_VISIT: Final = PHARMACY | INPATIENT
+EPOCH: Final = date(1970, 1, 1)
+DAYS_A_YEAR: Final = 365.2425
+NEWBORN_DAYS: Final = 28
+NEWBORN_TYPE: Final = "1401"
 
 
 class Visit(Entry, array_like=True, gc=False):
     """A settlement in its person's ledger.
 
     ``visit_id`` is empty unless it belongs to a visit (several settlements may belong to one). ``supplies`` are seconds of supply,
-    one per item, 0 unknown; terminal, collector and trace codes are kept to tell those places of a reversal.
+    one per item, 0 unknown; terminal, collector and trace codes are kept to tell those places of a reversal. ``fee``, ``drug_fee`` and
+    ``watched_fee`` are fen: the whole bill, its drugs, its monitored drugs. ``diagnosis`` is the main one, empty if unknown; ``began``
+    the first instant of an inpatient stay's first day, else 0.
     """
 
     visit_id: str
@@ -29,12 +49,17 @@ class Visit(Entry, array_like=True, gc=False):
     agent_id: str
     supplies: tuple[int, ...]
     trace_codes: tuple[str, ...]
+    fee: int
+    drug_fee: int
+    watched_fee: int
+    diagnosis: str
+    began: int
 
 
 class Reader:
     """Reads settlements against the reference files, and tells places of the kinds that some rule looks at."""
 
-    def __init__(self, reference: Reference, kinds: Iterable[PlaceKind]) -> None:
+    def __init__(self, reference: Reference, kinds: Iterable[PlaceKind], calendar: Calendar) -> None:
         self._drugs = reference.drugs
         self._watched = reference.monitored
         wanted = frozenset(kinds)
@@ -43,15 +68,22 @@ class Reader:
         self._agents = "agent" in wanted
         self._drug_codes = "drug_code" in wanted
         self._care_flags: dict[object, int] = {}
+        self._calendar = calendar
+        self._born: Callable[[str], date | None] = lru_cache(maxsize=65_536)(read_date)
+        self._begun: Callable[[str], int] = lru_cache(maxsize=4_096)(self._day_start)
 
     def visit(self, settlement: Settlement, at: int) -> Visit:
         """The entry of a SETTLE that happened at ``at``."""
         flags = self._care_flags.get(settlement.care_type)
         if flags is None:
             flags = self._care_flags[settlement.care_type] = _care_flags(code(settlement.care_type))
-        items, supplies, traces = self._lines(settlement.lines or ())
+        items, supplies, traces, drug_fee, watched_fee = self._lines(settlement.lines or ())
         if not items:
             flags |= SERVICE_ONLY
+        flags |= self._personal_flags(settlement, at)
+        diagnosis, oncology = _diagnosis(settlement)
+        if oncology:
+            flags |= ONCOLOGY
         if settlement.long_prescription is not None and code(settlement.long_prescription) == "1":
             flags |= LONG_PRESCRIPTION
         return Visit(
@@ -59,7 +91,7 @@ class Reader:
             settlement.event_id,
             settlement.settlement_id,
             settlement.institution_id,
-            int((settlement.fund_paid * 100).to_integral_value()),
+            fen(settlement.fund_paid),
             flags,
             items,
             "" if flags & NO_VISIT else settlement.visit_id,
@@ -67,12 +99,37 @@ class Reader:
             settlement.collector_id or "",
             supplies,
             traces,
+            fen(settlement.fee),
+            drug_fee,
+            watched_fee,
+            diagnosis,
+            self._begun(settlement.begun_on) if flags & INPATIENT and settlement.begun_on else 0,
         )
 
-    def _lines(self, lines: Iterable[Line]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+    def _personal_flags(self, settlement: Settlement, at: int) -> int:
+        born = self._born(settlement.born) if settlement.born else None
+        flags = 0
+        if born is not None:
+            days = self._calendar.day(at) - (born - EPOCH).days
+            flags = with_age(flags, int(days / DAYS_A_YEAR))
+            if 0 <= days <= NEWBORN_DAYS:
+                flags |= NEWBORN
+        if settlement.person_type is not None and code(settlement.person_type) == NEWBORN_TYPE:
+            flags |= NEWBORN
+        insured, here = settlement.person_area, settlement.area
+        if insured is not None and here is not None and code(insured)[:4] != code(here)[:4]:
+            flags |= AWAY
+        return flags
+
+    def _day_start(self, wire: str) -> int:
+        day = read_date(wire)
+        return 0 if day is None else self._calendar.day_start((day - EPOCH).days)
+
+    def _lines(self, lines: Iterable[Line]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...], int, int]:
         supplies: dict[str, int] = {}
         traces: dict[str, None] = {}
-        known = self._drugs
+        known, watched = self._drugs, self._watched
+        drug_fee = watched_fee = 0
         for line in lines:
             item = line.item_code
             if item is not None:
@@ -80,9 +137,13 @@ class Reader:
                 if drug is not None or line.supply_days is not None or code(line.item_type) in DRUG_ITEMS:
                     generic = drug.generic if drug is not None else item
                     supplies[generic] = supplies.get(generic, 0) + _supply(line, drug)
+                    amount = 0 if line.amount is None else fen(line.amount)
+                    drug_fee += amount
+                    if generic in watched:
+                        watched_fee += amount
             if line.trace_codes:
                 traces.update(dict.fromkeys(line.trace_codes))
-        return tuple(supplies), tuple(supplies.values()), tuple(traces)
+        return tuple(supplies), tuple(supplies.values()), tuple(traces), drug_fee, watched_fee
 
     def facts(self, settlement: Settlement, visit: Visit) -> list[Fact]:
         """What the places of a SETTLE are told."""
@@ -97,7 +158,13 @@ class Reader:
         if self._institutions:
             items = tuple([generic for generic in visit.items if generic in self._watched])
             if items:
-                facts.append(Fact("institution", institution, *told, "", items))
+                codes = dict.fromkeys(
+                    line.item_code
+                    for line in settlement.lines or ()
+                    if line.item_code is not None
+                    and ((drug := self._drugs.get(line.item_code)) is not None and drug.monitored)
+                )
+                facts.append(Fact("institution", institution, *told, "", items, tuple(codes)))
         if self._agents and visit.agent_id:
             facts.append(Fact("agent", visit.agent_id, *told))
         if self._drug_codes:
@@ -128,6 +195,39 @@ class Reader:
         if self._drug_codes:
             for trace in visit.trace_codes:
                 yield "drug_code", trace
+
+
+def fen(yuan: Decimal) -> int:
+    """Money in whole fen."""
+    return int((yuan * 100).to_integral_value())
+
+
+def read_date(wire: str) -> date | None:
+    """The date of ``yyyy-MM-dd`` (what follows is passed over); None for anything else."""
+    try:
+        return date.fromisoformat(wire[:10])
+    except ValueError:
+        return None
+
+
+def _diagnosis(settlement: Settlement) -> tuple[str, bool]:
+    """The main diagnosis (the first where none is marked), and whether any is cancer or its treatment."""
+    diagnoses = settlement.diagnoses
+    if not diagnoses:
+        return "", False
+    main, oncology = "", False
+    for diagnosis in diagnoses:
+        icd = diagnosis.code
+        if icd:
+            if not main or (diagnosis.main is not None and code(diagnosis.main) == "1"):
+                main = icd
+            oncology = oncology or is_cancer(icd)
+    return main, oncology
+
+
+def is_cancer(icd: str) -> bool:
+    """ICD-10 C00 to C97 (malignant) and Z51 (radiotherapy, chemotherapy)."""
+    return icd.startswith(("C", "Z51"))
 
 
 def _care_flags(care_type: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from detectors.windows import Entry
@@ -12,10 +13,16 @@ CARING_RELATIONS: Final = frozenset({"1", "7"})
 
 
 class Sale(Entry, array_like=True, gc=False):
-    """A settlement in a place's ledger; ``items`` only where monitored, and only at institutions."""
+    """A settlement in a place's ledger; ``items`` (generics) and ``codes`` (item codes) only where monitored, and only at institutions."""
 
     person_id: str
     relation: str
+    codes: tuple[str, ...]
+
+    @property
+    def named(self) -> Iterable[str]:
+        """Generics and item codes; a drug without a generic is its own."""
+        return {*self.items, *self.codes} if self.codes else self.items
 
     @property
     def exception(self) -> str | None:
@@ -37,4 +44,5 @@ def read_sale(fact: Fact) -> Sale:
         fact.items,
         fact.person_id,
         fact.relation,
+        fact.codes,
     )

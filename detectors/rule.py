@@ -10,7 +10,7 @@ import msgspec
 
 from detectors.parameters import RuleSetting
 from detectors.reference import Reference
-from detectors.windows import EntryT, Ledger
+from detectors.windows import NOTHING_USUAL, EntryT, Ledger, Usual
 from schemas.alert import Light, SubjectType
 from schemas.instants import DAY, HOUR, Calendar
 
@@ -18,7 +18,8 @@ Features = dict[str, float | int | str]
 
 LONGEST_DAY = DAY + HOUR
 """A local day, also where clocks are put back."""
-LONGEST_MONTH = 31 * DAY + HOUR
+LONGEST: dict[str, int] = {"day": LONGEST_DAY, "month": 31 * DAY + HOUR, "quarter": 92 * DAY + HOUR}
+"""The longest episode of each kind, in seconds."""
 WHOLE: tuple[str, ...] = ("",)
 """The only detail of a rule that judges its subject as a whole."""
 
@@ -42,15 +43,20 @@ class Rule(ABC, Generic[EntryT]):
     detector: ClassVar[str]
     subject: ClassVar[SubjectType]
     width: int
+    usual_slot: ClassVar[int] = 0
+    """Days of a slot in which :meth:`usual_keys` are counted; 0: the rule asks for nothing usual."""
+    usual_slots: int = 0
+    """Slots that a judgement looks back, counted from the slot of its own day."""
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         self.setting = setting
         self.reference = reference
         self.calendar = calendar
-        monthly = setting.episode == "month"
-        self.episode_length = LONGEST_MONTH if monthly else LONGEST_DAY
-        self._period = calendar.month if monthly else calendar.day
-        self._start = calendar.month_start if monthly else calendar.day_start
+        self.episode_length = LONGEST[setting.episode]
+        self._period = {"day": calendar.day, "month": calendar.month, "quarter": calendar.quarter}[setting.episode]
+        self._start = {"day": calendar.day_start, "month": calendar.month_start, "quarter": calendar.quarter_start}[
+            setting.episode
+        ]
 
     @property
     def family(self) -> str:
@@ -58,7 +64,7 @@ class Rule(ABC, Generic[EntryT]):
         return self.detector.partition(".")[0]
 
     def period(self, at: int) -> int:
-        """The number of the local day or month that an instant falls in."""
+        """The number of the local day, month or quarter that an instant falls in."""
         return self._period(at)
 
     def bounds(self, period: int) -> tuple[int, int]:
@@ -77,8 +83,19 @@ class Rule(ABC, Generic[EntryT]):
         """
 
     @abstractmethod
-    def judge(self, window: list[EntryT], detail: str) -> Match[EntryT] | None:
-        """Judge a point (the last of ``window``, which holds only entries that count at its time)."""
+    def judge(self, window: list[EntryT], detail: str, ledger: Ledger[EntryT]) -> Match[EntryT] | None:
+        """Judge a point (the last of ``window``, which holds only entries that count at its time).
+
+        The ledger is given for what is usual there (:meth:`usual`), not for other entries.
+        """
+
+    def usual_keys(self, entry: EntryT) -> Sequence[str]:
+        """What an entry adds to the counts of what is usual; see :class:`detectors.windows.Usual`."""
+        return ()
+
+    def usual(self, ledger: Ledger[EntryT]) -> Usual:
+        """What this rule has counted of a subject. Closed slots only: those whose days ended three days before the point's day."""
+        return (ledger.usual or {}).get(self.detector, NOTHING_USUAL)
 
     @abstractmethod
     def explain(self, features: Features) -> str:

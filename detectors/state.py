@@ -10,11 +10,11 @@ import msgspec
 from detectors.errors import StateVersionError
 from detectors.person import Visit
 from detectors.place import Sale
-from detectors.windows import EntryT, EpisodeKey, Ledger, Memo, Scope
+from detectors.windows import EntryT, EpisodeKey, Ledger, Memo, Scope, Usual
 
-STATE_VERSION: Final = 1
+STATE_VERSION: Final = 2
 _VERSION_BYTE: Final = bytes([STATE_VERSION])
-_ARRAY_OF_FOUR: Final = b"\x94"  # msgpack: the four fields of _Stored
+_ARRAY_OF_FIVE: Final = b"\x95"  # msgpack: the five fields of _Stored
 _LONG_ARRAY: Final = b"\xdd"  # msgpack: an array with its length in four bytes
 PACK_FROM: Final = 8
 """Shorter ledgers (most trace codes have one entry) are encoded faster than their encoding is kept."""
@@ -25,6 +25,7 @@ class _Stored(msgspec.Struct, Generic[EntryT], array_like=True, gc=False):
     reversals: dict[str, int] | None = None
     memos: dict[str, Memo] | None = None
     dirty: set[EpisodeKey] | None = None
+    usual: dict[str, Usual] | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -52,15 +53,17 @@ def _dump(ledger: Ledger[Any]) -> bytes:
     """A :class:`_Stored`, put together by hand so that entries which were dumped before need not be encoded again."""
     entries = ledger.entries
     if len(entries) < PACK_FROM:
-        return _VERSION_BYTE + _encoder.encode(_Stored(entries, ledger.reversals, ledger.memos, ledger.dirty))
+        return _VERSION_BYTE + _encoder.encode(
+            _Stored(entries, ledger.reversals, ledger.memos, ledger.dirty, ledger.usual)
+        )
     packed = ledger.packed
     if packed is None:
         packed = ledger.packed = bytearray()
     for entry in entries[ledger.packed_count :]:
         _encoder.encode_into(entry, packed, -1)
     ledger.packed_count = len(entries)
-    rest = (_encoder.encode(part) for part in (ledger.reversals, ledger.memos, ledger.dirty))
-    return b"".join((_VERSION_BYTE, _ARRAY_OF_FOUR, _LONG_ARRAY, len(entries).to_bytes(4, "big"), packed, *rest))
+    rest = (_encoder.encode(part) for part in (ledger.reversals, ledger.memos, ledger.dirty, ledger.usual))
+    return b"".join((_VERSION_BYTE, _ARRAY_OF_FIVE, _LONG_ARRAY, len(entries).to_bytes(4, "big"), packed, *rest))
 
 
 def load_person(scope: Scope, person_id: str, data: bytes | None) -> PersonState:
@@ -68,7 +71,9 @@ def load_person(scope: Scope, person_id: str, data: bytes | None) -> PersonState
     if data is None:
         return PersonState(scope, "person", person_id, [])
     stored = _read(data, _decode_person)
-    return PersonState(scope, "person", person_id, stored.entries, stored.reversals, stored.memos, stored.dirty)
+    return PersonState(
+        scope, "person", person_id, stored.entries, stored.reversals, stored.memos, stored.dirty, stored.usual
+    )
 
 
 def load_place(scope: Scope, kind: str, place_id: str, data: bytes | None) -> PlaceState:
@@ -76,7 +81,7 @@ def load_place(scope: Scope, kind: str, place_id: str, data: bytes | None) -> Pl
     if data is None:
         return PlaceState(scope, kind, place_id, [])
     stored = _read(data, _decode_place)
-    return PlaceState(scope, kind, place_id, stored.entries, stored.reversals, stored.memos, stored.dirty)
+    return PlaceState(scope, kind, place_id, stored.entries, stored.reversals, stored.memos, stored.dirty, stored.usual)
 
 
 def _read(data: bytes, decode: Callable[[bytes | memoryview], _Stored[Any]]) -> _Stored[Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
@@ -37,6 +38,11 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
     flags: int
     items: tuple[str, ...]
 
+    @property
+    def named(self) -> Iterable[str]:
+        """What the entry can be found by, each once."""
+        return self.items
+
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
@@ -66,6 +72,40 @@ class Tally:
     """Entries dropped because a ledger reached its cap."""
 
 
+class Usual(msgspec.Struct, array_like=True, gc=False):
+    """What a rule has counted of one subject, by key and slot of days, each settlement once and whether or not it was taken back.
+
+    Such counts of slots that are closed (no event within the lateness can still fall into them) are the same for any arrival order.
+    """
+
+    first_slot: int
+    """The earliest slot ever counted: how long this subject is known."""
+    counts: dict[str, dict[int, int]]
+
+    def add(self, key: str, slot: int) -> None:
+        """Count one settlement."""
+        slots = self.counts.setdefault(key, {})
+        slots[slot] = slots.get(slot, 0) + 1
+        self.first_slot = min(self.first_slot, slot)
+
+    def count(self, key: str, first: int, end: int) -> int:
+        """Settlements in the slots from ``first`` up to, not including, ``end``."""
+        slots = self.counts.get(key)
+        return sum(slots.get(slot, 0) for slot in range(first, end)) if slots else 0
+
+    def forget(self, before: int) -> None:
+        """Drop the slots before one."""
+        for key in list(self.counts):
+            slots = {slot: count for slot, count in self.counts[key].items() if slot >= before}
+            if slots:
+                self.counts[key] = slots
+            else:
+                del self.counts[key]
+
+
+NOTHING_USUAL: Final = Usual(1 << 62, {})
+
+
 @dataclass(frozen=True)
 class Scope:
     """What all ledgers of one kind of subject share. Spans in seconds."""
@@ -75,6 +115,13 @@ class Scope:
     retention: int
     cap: int
     tally: Tally
+    day: Callable[[int], int]
+    """The local day of an instant."""
+
+    @cached_property
+    def counting(self) -> tuple[AnyRule, ...]:
+        """The rules that count what is usual."""
+        return tuple(rule for rule in self.rules if rule.usual_slot)
 
 
 class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
@@ -91,6 +138,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     reversals: dict[str, int] | None = None
     memos: dict[str, Memo] | None = None
     dirty: set[EpisodeKey] | None = None
+    usual: dict[str, Usual] | None = None
+    """By detector."""
     changed: bool = False
     seen: set[str] | None = None
     """Event ids, for ledgers too long to look through; derived."""
@@ -108,6 +157,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             self.changed = False
             return False
         self.changed = True
+        if self.scope.counting and entry.at > self.floor:
+            self._count_usual(entry)
         if count:
             newest = entries[-1]
             if entry.at < newest.at or (entry.at == newest.at and entry.event_id < newest.event_id):
@@ -116,13 +167,27 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if self.seen is not None:
             self.seen.add(entry.event_id)
         if self.by_item is not None:
-            for item in entry.items:
+            for item in entry.named:
                 self.by_item.setdefault(item, []).append(entry)
         for rule in self.scope.rules:
             details = rule.glance(self, count)
             if details:
                 self._mark(rule, details, entry.at)
         return True
+
+    def _count_usual(self, entry: EntryT) -> None:
+        usual = self.usual
+        if usual is None:
+            usual = self.usual = {}
+        day = self.scope.day(entry.at)
+        for rule in self.scope.counting:
+            keys = rule.usual_keys(entry)
+            if keys:
+                counts = usual.get(rule.detector)
+                if counts is None:
+                    counts = usual[rule.detector] = Usual(NOTHING_USUAL.first_slot, {})
+                for key in keys:
+                    counts.add(key, day // rule.usual_slot)
 
     def _known(self, event_id: str) -> bool:
         if self.seen is None:
@@ -168,11 +233,11 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         return True
 
     def of_item(self, item: str, until: EntryT) -> list[EntryT]:
-        """The entries with a generic among their lines, up to and including ``until``, in order, also those taken back."""
+        """The entries that name an item (:attr:`Entry.named`), up to and including ``until``, in order, also those taken back."""
         if self.by_item is None:
             self.by_item = {}
             for entry in self.entries:
-                for name in entry.items:
+                for name in entry.named:
                     self.by_item.setdefault(name, []).append(entry)
         found = self.by_item.get(item, [])
         if not found or found[-1] is until:
@@ -257,6 +322,11 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             del entries[:gone]
             self.by_item = None
             self.packed, self.packed_count = None, 0
+            if self.usual:
+                day = self.scope.day(floor)
+                for rule in self.scope.counting:
+                    if rule.detector in self.usual:
+                        self.usual[rule.detector].forget(day // rule.usual_slot - rule.usual_slots)
         if self.reversals:
             self._clear_reversals(floor)
         if self.memos:

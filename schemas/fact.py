@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 PlaceKind = Literal["terminal", "institution", "agent", "drug_code"]
 
@@ -20,14 +20,33 @@ CHRONIC: Final = 8
 """Flag: outpatient care of a registered chronic or special disease (dialysis and the like)."""
 SERVICE_ONLY: Final = 16
 """Flag: no drug among the lines (dressing, infusion, dialysis session)."""
+NEWBORN: Final = 32
+"""Flag: the insured is a newborn (up to 28 days old, or of person type 1401)."""
+ONCOLOGY: Final = 64
+"""Flag: a diagnosis of cancer or its treatment (ICD-10 C00 to C97, Z51)."""
+AWAY: Final = 128
+"""Flag: settled in another city (first four digits of the area) than the one that insures."""
+_AGE_SHIFT: Final = 16
+_AGE_MASK: Final = 127
+
+
+def with_age(flags: int, years: int | None) -> int:
+    """Flags that carry the age at settlement in full years."""
+    return flags if years is None else flags | min(max(years, 0) + 1, _AGE_MASK) << _AGE_SHIFT
+
+
+def age_of(flags: int) -> int | None:
+    """Full years of age at settlement, 126 at most; None where unknown."""
+    held = flags >> _AGE_SHIFT & _AGE_MASK
+    return held - 1 if held else None
 
 
 class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One settlement (or its reversal) as one place sees it.
 
-    ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``items`` the monitored generics among the lines (institution facts
-    only). A reversal has ``reverses`` set to the settlement id it takes back and ``at`` of the reversal; its ``event_id`` is that
-    of the event which told it. The same fact may arrive twice and in any order.
+    ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``items`` the monitored generics among the lines and ``codes`` their item
+    codes (institution facts only). A reversal has ``reverses`` set to the settlement id it takes back and ``at`` of the reversal; its
+    ``event_id`` is that of the event which told it. The same fact may arrive twice and in any order.
     """
 
     kind: PlaceKind
@@ -42,6 +61,7 @@ class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     relation: str = ""
     reverses: str = ""
     items: tuple[str, ...] = ()
+    codes: tuple[str, ...] = ()
 
 
 class FactBatch(msgspec.Struct, array_like=True, gc=False):

@@ -63,6 +63,14 @@ class Calendar:
         """The first instant of a month given as ``year * 12 + month - 1``."""
         return self.day_start((date(month // 12, month % 12 + 1, 1) - date(1970, 1, 1)).days)
 
+    def quarter(self, instant: int) -> int:
+        """The local calendar quarter as ``year * 4`` plus 0 to 3."""
+        return self.month(instant) // 3
+
+    def quarter_start(self, quarter: int) -> int:
+        """The first instant of a quarter given as :meth:`quarter` numbers them."""
+        return self.month_start(quarter * 3)
+
 
 @lru_cache(maxsize=4096)
 def _month_of_day(day: int) -> int:

@@ -6,6 +6,7 @@ from detectors.crowd import CrowdRule
 from detectors.explain import MUTED_BY, closing, span
 from detectors.place import Sale
 from detectors.rule import Features, Match
+from detectors.windows import Ledger
 
 
 class CollectorCards(CrowdRule):
@@ -19,7 +20,7 @@ class CollectorCards(CrowdRule):
     subject = "agent"
     certainty = 0.7  # whoever collects for others and is no family has to explain it
 
-    def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
+    def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
         """All purchases of the window."""
         match = self.crowd(window)
         if match is not None:

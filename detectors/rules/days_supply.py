@@ -65,7 +65,7 @@ class DaysSupply(Rule[Visit]):
                 return True
         return False
 
-    def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
+    def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
         """The supply in hand after the point; muted if it is below the limit without long prescriptions."""
         members = [entry for entry in window if detail in entry.items and not entry.flags & INPATIENT]
         remaining, limit = self._remaining(members, detail), self._limit(detail)

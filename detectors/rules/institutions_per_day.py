@@ -38,7 +38,7 @@ class InstitutionsPerDay(Rule[Visit]):
             return ()
         return WHOLE
 
-    def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
+    def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
         """The institutions of the point's own local day so far."""
         since = self.calendar.day_start(self.calendar.day(window[-1].at))
         members = [entry for entry in window if entry.at >= since and not entry.flags & INPATIENT]

@@ -50,7 +50,7 @@ class RollingCount(Rule[Visit]):
                 return WHOLE
         return ()
 
-    def judge(self, window: list[Visit], detail: str) -> Match[Visit] | None:
+    def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
         """The window of the two that is exceeded most; muted if neither is exceeded without the excepted visits."""
         now = window[-1].at
         visits = [entry for entry in window if not entry.flags & NO_VISIT]

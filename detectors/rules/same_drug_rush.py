@@ -33,7 +33,7 @@ class SameDrugRush(CrowdRule):
     def _rush(self, sales: list[Sale]) -> bool:
         return self.close_enough(sales, len(sales) - 1)
 
-    def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
+    def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
         """The sales of the generic."""
         match = self.crowd([entry for entry in window if detail in entry.items])
         if match is not None:

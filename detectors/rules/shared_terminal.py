@@ -35,7 +35,7 @@ class SharedTerminal(CrowdRule):
         """A sale with enough sales close before it."""
         return WHOLE if self.close_enough(ledger.entries, index) and self._counts(ledger.entries[index]) else ()
 
-    def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
+    def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
         """All sales of the window."""
         return self.crowd([entry for entry in window if self._counts(entry)])
 

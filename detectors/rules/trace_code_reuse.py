@@ -37,7 +37,7 @@ class TraceCodeReuse(Rule[Sale]):
         """Any settlement with another one before it."""
         return WHOLE if index + 1 >= self._limit else ()
 
-    def judge(self, window: list[Sale], detail: str) -> Match[Sale] | None:
+    def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
         """Distinct settlements of the code."""
         count = len({entry.settlement_id for entry in window})
         if count < self._limit:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,16 @@ def reference() -> Reference:
     )
 
 
+def small_rules() -> Path:
+    """A rule file with limits so low that a few random events match: ``small_rules.toml`` and every file in ``small/``."""
+    here = Path(__file__).parent
+    parts = [here / "small_rules.toml", *sorted((here / "small").glob("*.toml"))]
+    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8", delete=False) as file:
+        file.write("\n".join(part.read_text("utf-8") for part in parts))
+    atexit.register(Path(file.name).unlink, missing_ok=True)
+    return Path(file.name)
+
+
 def judge(rules: Path | None = None) -> Judge:
     """A judge with the shipped rules, or those values replaced."""
     return Judge(load_rules(rules), reference(), Calendar())
@@ -47,11 +59,12 @@ def moment(text: str) -> datetime:
 
 def event(number: int, at: datetime | str, **fields: Any) -> dict[str, Any]:
     """A pharmacy purchase by person P1 at institution A; ``fields`` replace wire fields."""
-    wire = {
+    wire: dict[str, Any] = {
         "event_id": f"E{number:05d}", "event_type": "SETTLE", "orig_setl_id": None, "setl_id": f"S{number}",
         "mdtrt_id": f"M{number}", "psn_no": "P1", "med_type": "41", "setl_time": str(moment(at) if isinstance(at, str) else at),
         "fixmedins_code": "A", "dev_no": "A-T1", "medfee_sumamt": "100", "fund_pay_sumamt": "70.50", "agnter_certno": None,
-        "agnter_rlts": None, "long_rx_flag": "0", "lines": [],
+        "agnter_rlts": None, "long_rx_flag": "0", "lines": [], "brdy": None, "psn_type": None, "begndate": None,
+        "insuplc_admdvs": None, "mdtrtarea_admvs": None, "diagnoses": None,
     }  # fmt: skip
     unknown = fields.keys() - wire.keys()
     assert not unknown, unknown
@@ -63,9 +76,12 @@ def visit(number: int, at: datetime | str, **fields: Any) -> dict[str, Any]:
     return event(number, at, **({"med_type": "11", "lines": [drug("X3", 3)]} | fields))
 
 
-def drug(item: str = "X1", days: float = 7, *codes: str) -> dict[str, Any]:
-    """A line."""
-    return {"med_list_codg": item, "list_type": "101", "cnt": "1", "prd_days": str(days), "drug_trac_codg": list(codes)}
+def drug(item: str = "X1", days: float | None = 7, *codes: str, yuan: str = "30.00") -> dict[str, Any]:
+    """A line; ``days`` None: how long it lasts is not known."""
+    return {
+        "med_list_codg": item, "list_type": "101", "cnt": "1", "prd_days": None if days is None else str(days),
+        "det_item_fee_sumamt": yuan, "drug_trac_codg": list(codes),
+    }  # fmt: skip
 
 
 def reversal(number: int, at: datetime | str, original: dict[str, Any], **fields: Any) -> dict[str, Any]:

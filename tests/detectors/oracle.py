@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
+import pkgutil
 from collections import defaultdict
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -153,7 +155,7 @@ def _rolling(values, drugs):  # type: ignore[no-untyped-def]
                 if 3 <= count <= (_at(series[-1]).date() - _at(series[0]).date()).days + 1:
                     continue
             rest.append(visit)
-        return ("green" if reached(rest, now) is None else "yellow"), best[1]
+        return lit(best[0], 0.6, muted=reached(rest, now) is None), best[1]
 
     return "person", _by_person, timedelta(days=max(values["short_window"], values["long_window"])), judge
 
@@ -166,7 +168,8 @@ def _per_day(values, drugs):  # type: ignore[no-untyped-def]
         if len({entry["fixmedins_code"] for entry in day}) < values["limit"]:
             return None
         rest = {entry["fixmedins_code"] for entry in day if not _long(entry)}
-        return ("green" if len(rest) < values["limit"] else "yellow"), day
+        count = len({entry["fixmedins_code"] for entry in day})
+        return lit(count / values["limit"], 0.5, muted=len(rest) < values["limit"]), day
 
     return "person", _by_person, timedelta(hours=25), judge
 
@@ -186,33 +189,47 @@ def _stock(values, drugs):  # type: ignore[no-untyped-def]
             day = _at(entry)
         if day is not None:
             in_hand = max(0, in_hand - int((now - day).total_seconds()))
-        return len(collections) >= values["collections"] and in_hand >= limit
+        return in_hand if len(collections) >= values["collections"] and in_hand >= limit else 0
 
     def judge(point, window, detail):  # type: ignore[no-untyped-def]
         if _inpatient(point):
             return None
         limit = values["monitored_limit" if detail in monitored else "other_limit"] * 86_400
         members = [entry for entry in window if not _inpatient(entry)]
-        if not reached(members, detail, _at(point), limit):
+        in_hand = reached(members, detail, _at(point), limit)
+        if not in_hand:
             return None
         rest = [entry for entry in members if not _long(entry)]
-        return ("yellow" if reached(rest, detail, _at(point), limit) else "green"), members
+        return lit(in_hand / limit, 0.5, muted=not reached(rest, detail, _at(point), limit)), members
 
     return "person", split, timedelta(days=values["window"]), judge
 
 
-def _crowd(values, entries):  # type: ignore[no-untyped-def]
+def lit(excess, certainty, *, muted):  # type: ignore[no-untyped-def]
+    """The light of a count that is ``excess`` times its limit: red from a score of 0.95 on."""
+    if muted:
+        return "green"
+    return "red" if round(1 - (1 - certainty) / excess, 4) >= 0.95 else "yellow"
+
+
+def _crowd(values, entries, certainty):  # type: ignore[no-untyped-def]
     if len({entry["psn_no"] for entry in entries}) < values["limit"]:
         return None
     rest = {entry["psn_no"] for entry in entries if not _excepted(entry)}
-    return ("green" if len(rest) < values["limit"] else "yellow"), entries
+    count = len({entry["psn_no"] for entry in entries})
+    return lit(count / values["limit"], certainty, muted=len(rest) < values["limit"]), entries
 
 
 def _terminal(values, drugs):  # type: ignore[no-untyped-def]
     def split(event):  # type: ignore[no-untyped-def]
         return [(event["dev_no"], "")] if event["dev_no"] and (_pharmacy(event) or not values["pharmacy_only"]) else []
 
-    return "terminal", split, timedelta(minutes=values["window"]), lambda point, window, detail: _crowd(values, window)
+    return (
+        "terminal",
+        split,
+        timedelta(minutes=values["window"]),
+        lambda point, window, detail: _crowd(values, window, 0.5),
+    )
 
 
 def _rush(values, drugs):  # type: ignore[no-untyped-def]
@@ -225,7 +242,7 @@ def _rush(values, drugs):  # type: ignore[no-untyped-def]
         "institution",
         split,
         timedelta(minutes=values["window"]),
-        lambda point, window, detail: _crowd(values, window),
+        lambda point, window, detail: _crowd(values, window, 0.7),
     )
 
 
@@ -233,7 +250,7 @@ def _collector(values, drugs):  # type: ignore[no-untyped-def]
     def split(event):  # type: ignore[no-untyped-def]
         return [(event["agnter_certno"], "")] if event["agnter_certno"] else []
 
-    return "agent", split, timedelta(days=values["window"]), lambda point, window, detail: _crowd(values, window)
+    return "agent", split, timedelta(days=values["window"]), lambda point, window, detail: _crowd(values, window, 0.7)
 
 
 def _trace(values, drugs):  # type: ignore[no-untyped-def]
@@ -250,7 +267,15 @@ def _by_person(event):  # type: ignore[no-untyped-def]
     return [(event["psn_no"], "")]
 
 
-RULES = {
+def discovered():  # type: ignore[no-untyped-def]
+    """One module per newer rule: DETECTOR and oracle(values, drugs), in tests/detectors/oracles."""
+    package = importlib.import_module("tests.detectors.oracles")
+    return [
+        importlib.import_module(f"{package.__name__}.{found.name}") for found in pkgutil.iter_modules(package.__path__)
+    ]
+
+
+SHIPPED = {
     "frequent_visits.rolling_count": _rolling,
     "frequent_visits.institutions_per_day": _per_day,
     "agent_buying.days_supply": _stock,
@@ -259,3 +284,4 @@ RULES = {
     "agent_buying.collector_cards": _collector,
     "agent_buying.trace_code_reuse": _trace,
 }
+RULES = SHIPPED | {module.DETECTOR: module.oracle for module in discovered()}

@@ -11,6 +11,7 @@ import pytest
 
 from detectors import Judge, RuleFileError, StateVersionError, load_rules
 from detectors.rule import Rule
+from detectors.state import STATE_VERSION
 from schemas.alert import alert_id
 from schemas.fact import INPATIENT, LONG_PRESCRIPTION, PHARMACY, SERVICE_ONLY, Fact
 from schemas.instants import Calendar
@@ -28,7 +29,7 @@ def test_facts_of_a_settlement() -> None:
     common = ("E00001", "S1", AT, "P1", "A", 7050, PHARMACY, "1")
     facts = [
         Fact("terminal", "A-T1", *common),
-        Fact("institution", "A", *common, "", ("G1",)),
+        Fact("institution", "A", *common, "", ("G1",), ("X1",)),
         Fact("agent", "AG", *common),
         Fact("drug_code", "c1", *common),
         Fact("drug_code", "c2", *common),
@@ -142,11 +143,13 @@ def test_a_dump_is_the_same_however_it_came_about() -> None:
     assert often.dump() == once.dump() == core.person("P1", once.dump()).dump()
 
 
-@pytest.mark.parametrize("data", [b"", b"\x07\x90", b"\x01", b"\x01\xff\xff", b"\x01\x93\x01\x02\x03"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x77\x90", *(bytes([STATE_VERSION]) + rest for rest in (b"", b"\xff\xff", b"\x93\x01\x02\x03"))]
+)
 def test_foreign_state_is_refused(data: bytes) -> None:
-    with pytest.raises(StateVersionError, match="expected state of version 1"):
+    with pytest.raises(StateVersionError, match=f"expected state of version {STATE_VERSION}"):
         judge().person("P1", data)
-    with pytest.raises(StateVersionError, match="expected state of version 1"):
+    with pytest.raises(StateVersionError, match=f"expected state of version {STATE_VERSION}"):
         judge().place("terminal", "T", data)
 
 
@@ -170,7 +173,9 @@ def test_a_shadow_rule_says_so(tmp_path: Path) -> None:
 
 def test_a_rule_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     book = load_rules()
-    other = msgspec.structs.replace(book.rules[0], detector="frequent_visits.not_written_yet")
+    other = msgspec.structs.replace(
+        book.rule("frequent_visits.rolling_count"), detector="frequent_visits.not_written_yet"
+    )
     with pytest.raises(RuleFileError, match=r"no detectors/rules/not_written_yet\.py"):
         Judge(msgspec.structs.replace(book, rules=(other,)), reference(), Calendar())
 

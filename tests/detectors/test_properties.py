@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from detectors import load_rules
 from schemas.fact import Fact
-from tests.detectors.harness import DRUGS, START, Drive, decode, drug, event, judge, reversal
+from tests.detectors.harness import DRUGS, START, Drive, decode, drug, event, judge, reversal, small_rules
 from tests.detectors.oracle import Parameters, expected
 
-RULES = Path(__file__).with_name("small_rules.toml")
+RULES = small_rules()
 LATENESS = timedelta(hours=24)
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine draws slowly; that says nothing about the judge."""

@@ -33,7 +33,7 @@ class Pair(Rule[Entry]):
 
 
 def ledger(retention: int = 10 * DAY, cap: int = 1000) -> Ledger[Entry]:
-    return Ledger(Scope((Pair(),), 2 * DAY, retention, cap, Tally()), "person", "P", [])
+    return Ledger(Scope((Pair(),), 2 * DAY, retention, cap, Tally(), lambda at: at // DAY), "person", "P", [])
 
 
 def entry(at: int, name: str | None = None) -> Entry:
