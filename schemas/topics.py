@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from schemas.partitions import PARTITIONS
+
 SETTLEMENTS: Final = "settlements"
 FACTS: Final = "facts"
 ALERTS: Final = "alerts"
@@ -28,7 +30,7 @@ class Topics:
     """All names under one prefix, so that several installations share a cluster."""
 
     prefix: str = ""
-    partitions: int = 8
+    partitions: int = PARTITIONS
     """Partitions of every co-partitioned topic; fixed at first start, since a person's partition must never change."""
 
     def name(self, base: str) -> str:

@@ -27,11 +27,12 @@ from detectors.judge import Judge
 from schemas.alert import Alert, encode_alert
 from schemas.deadletter import DeadLetter, encode_dead_letter
 from schemas.fact import SCHEMA_VERSION, Fact, FactBatch, encode_facts
+from schemas.partitions import key_partition
 from schemas.settlement import Settlement
 from schemas.topics import ALERTS, DEADLETTERS, FACTS, Topics
 from streams.errors import WorkerStalled
 from streams.meters import Meters
-from streams.sending import Sender, key_partition
+from streams.sending import Sender
 from streams.state import States
 from streams.storing import Storing
 

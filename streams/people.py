@@ -15,12 +15,12 @@ from detectors.state import PersonState
 from schemas.deadletter import DeadLetter
 from schemas.errors import Refused
 from schemas.fact import Fact
+from schemas.partitions import key_partition
 from schemas.settlement import decode_settlement
 from streams.batches import Batch
 from streams.meters import Meters
 from streams.outbox import BEGINNING, Outbox, Part, Side
 from streams.places import fact_partition
-from streams.sending import key_partition
 
 _YIELD_EVERY: Final = 200
 """Events between two chances for the rest of the loop: some 15 ms."""

@@ -7,18 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 
 _BATCH_BYTES: Final = 1024 * 1024
 _REQUEST_BYTES: Final = 16 * 1024 * 1024
 _REQUEST_MS: Final = 30_000
 
 Rows = Iterable[tuple[bytes | None, bytes | None]]
-
-
-def key_partition(key: bytes, partitions: int) -> int:
-    """The partition Kafka's default partitioner (murmur2) gives a key."""
-    return int(murmur2(key) & 0x7FFFFFFF) % partitions
 
 
 class Sender:

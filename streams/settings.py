@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.instants import DEFAULT_ZONE
+from schemas.partitions import PARTITIONS
 from schemas.topics import Topics
 
 
@@ -22,7 +23,10 @@ class StreamSettings(BaseSettings):
         default="", pattern=r"^[A-Za-z0-9._-]{0,100}$", description="put before every topic and group name"
     )
     partitions: int = Field(
-        default=8, ge=1, le=1024, description="partitions of every topic; fixed when the topics are first created"
+        default=PARTITIONS,
+        ge=1,
+        le=1024,
+        description="partitions of every topic; fixed when the topics are first created",
     )
     replication: int = Field(default=1, ge=1, le=9, description="copies of every topic that is created")
     timezone: str = Field(default=DEFAULT_ZONE, description="IANA zone of times on the wire and of days and months")
