@@ -47,17 +47,23 @@ class Entry(msgspec.Struct, array_like=True, gc=False):
 EntryT = TypeVar("EntryT", bound=Entry)
 
 
-class Memo(msgspec.Struct, array_like=True, gc=False):
-    """What was last published of one alert; ``opens`` is the oldest instant its episode looks at. No fingerprint: withdrawn."""
-
-    opens: int
-    raised_at: int
-    revision: int
-    fingerprint: bytes
-
-
 EpisodeKey = tuple[str, str, int]
-"""Detector, detail (such as the generic; empty for most) and the number of the local day or month."""
+"""Detector, detail (such as the generic; empty for most) and the number of the local day, month or quarter."""
+
+
+class Memo(msgspec.Struct, array_like=True, gc=False):
+    """What was last found and published of one alert; ``opens`` is the oldest instant its episode looks at.
+
+    ``score`` is what its own rule says, 0 if the finding does not stand (any more). No fingerprint: never published, or withdrawn.
+    """
+
+    key: EpisodeKey
+    opens: int
+    raised_at: int = 0
+    score: float = 0.0
+    muted: bool = False
+    revision: int = 0
+    fingerprint: bytes = b""
 
 
 @dataclass
