@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from detectors.exemptions import told
 from detectors.explain import MUTED_BY
 from detectors.light import excess_score, weigh
 from detectors.parameters import RuleSetting
@@ -40,14 +41,8 @@ class CrowdRule(Rule[Sale]):
         persons = {entry.person_id for entry in members}
         if len(persons) < self.limit:
             return None
-        reasons: set[str] = set()
-        rest: set[str] = set()
-        for entry in members:
-            exception = entry.exception
-            if exception is None:
-                rest.add(entry.person_id)
-            else:
-                reasons.add(exception)
+        excused = [self.excuses.reason(entry) for entry in members]
+        rest = {entry.person_id for entry, reason in zip(members, excused, strict=True) if reason is None}
         muted = len(rest) < self.limit
         score, light = weigh(excess_score(len(persons), self.limit, self.certainty), muted=muted)
         features: Features = {
@@ -57,5 +52,5 @@ class CrowdRule(Rule[Sale]):
             "settlements": len(members),
         }
         if muted:
-            features[MUTED_BY] = ",".join(sorted(reasons))
+            features[MUTED_BY] = told(reason for reason in excused if reason)
         return Match(score, light, features, members)

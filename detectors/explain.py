@@ -13,6 +13,9 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "long_prescription": "相关结算持有备案长期处方",
     "collector": "相关结算由家属或养老机构代取",
     "treatment_series": "相关就诊为同一机构的连续治疗（透析、换药、输液等）",
+    "oncology": "相关结算为肿瘤治疗",
+    "newborn": "参保人为新生儿",
+    "away": "相关结算发生在参保地以外（外出就医、备药）",
 }
 
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from detectors.errors import RuleFileError
+from detectors.exemptions import REASONS
 from schemas.instants import DAY, HOUR, MINUTE, SECOND
 
 SHIPPED: Final = Path(__file__).with_name("rules.toml")
@@ -46,6 +47,8 @@ class RuleSetting(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     shadow: bool = False
     parameters: dict[str, Parameter]
+    exceptions: dict[str, str] = {}
+    """The reasons (:mod:`detectors.exemptions`) that count for this rule, each with why."""
 
     def number(self, name: str) -> int | float:
         """A parameter's value."""
@@ -92,6 +95,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     enabled: bool = True
     shadow: bool = False
     parameters: dict[str, Parameter] = {}
+    exceptions: dict[str, str] = {}
 
 
 def load_rules(path: str | Path | None = None) -> RuleBook:
@@ -99,7 +103,8 @@ def load_rules(path: str | Path | None = None) -> RuleBook:
 
     Such a file holds what differs: ``[general]`` and ``[rules.<family>.<name>.parameters]`` with ``name = value`` (or the whole table
     of the shipped file, of which ``value`` counts), and under ``[rules.<family>.<name>]`` ``version``, ``enabled``, ``shadow``,
-    ``episode``. Raises :class:`RuleFileError` for a name that is unknown and for a value outside its range.
+    ``episode`` and ``exceptions`` (which then are all that count). Raises :class:`RuleFileError` for a name that is unknown and for a
+    value outside its range.
     """
     shipped = _read(SHIPPED)
     general = {name: _parameter(f"general.{name}", table) for name, table in shipped["general"].items()}
@@ -135,6 +140,7 @@ def _setting(detector: str, table: dict[str, Any]) -> RuleSetting:
         raise RuleFileError(f"rules.{detector}: {error}") from None
     for name, parameter in head.parameters.items():
         _check(f"rules.{detector}.parameters.{name}", parameter, parameter.value)
+    _only(head.exceptions, tuple(REASONS), f"rules.{detector}.exceptions")
     return RuleSetting(detector=detector, **{field: getattr(head, field) for field in _Head.__struct_fields__})
 
 
@@ -152,6 +158,7 @@ def _changed(setting: RuleSetting, table: Mapping[str, Any]) -> RuleSetting:
     _only(table, (*_Head.__struct_fields__,), where)
     parameters = dict(setting.parameters)
     _replace(parameters, table.get("parameters", {}), f"{where}.parameters")
+    _only(_table(table.get("exceptions", {}), f"{where}.exceptions"), tuple(REASONS), f"{where}.exceptions")
     own = {name: value for name, value in table.items() if name != "parameters"}
     try:
         return msgspec.convert(

@@ -13,6 +13,7 @@ from detectors.windows import Entry
 from schemas.fact import (
     AWAY,
     CHRONIC,
+    COLLECTED,
     INPATIENT,
     LONG_PRESCRIPTION,
     NEWBORN,
@@ -33,6 +34,8 @@ EPOCH: Final = date(1970, 1, 1)
 DAYS_A_YEAR: Final = 365.2425
 NEWBORN_DAYS: Final = 28
 NEWBORN_TYPE: Final = "1401"
+CARING_RELATIONS: Final = frozenset({"1", "7"})
+"""Collectors who care for the insured: family, care institution."""
 
 
 class Visit(Entry, array_like=True, gc=False):
@@ -86,6 +89,8 @@ class Reader:
             flags |= ONCOLOGY
         if settlement.long_prescription is not None and code(settlement.long_prescription) == "1":
             flags |= LONG_PRESCRIPTION
+        if settlement.collector_relation is not None and _relation(settlement) in CARING_RELATIONS:
+            flags |= COLLECTED
         return Visit(
             at,
             settlement.event_id,
@@ -148,7 +153,7 @@ class Reader:
     def facts(self, settlement: Settlement, visit: Visit) -> list[Fact]:
         """What the places of a SETTLE are told."""
         institution = visit.institution_id
-        relation = "" if settlement.collector_relation is None else code(settlement.collector_relation).lstrip("0")
+        relation = _relation(settlement)
         told = (
             visit.event_id, visit.settlement_id, visit.at, settlement.person_id, institution, visit.fund, visit.flags, relation,
         )  # fmt: skip
@@ -208,6 +213,11 @@ def read_date(wire: str) -> date | None:
         return date.fromisoformat(wire[:10])
     except ValueError:
         return None
+
+
+def _relation(settlement: Settlement) -> str:
+    relation = settlement.collector_relation
+    return "" if relation is None else code(relation).lstrip("0")
 
 
 def _diagnosis(settlement: Settlement) -> tuple[str, bool]:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
 from detectors.windows import Entry
-from schemas.fact import LONG_PRESCRIPTION, Fact
-
-CARING_RELATIONS: Final = frozenset({"1", "7"})
-"""Collectors who care for the insured: family, care institution."""
+from schemas.fact import Fact
 
 
 class Sale(Entry, array_like=True, gc=False):
@@ -23,13 +19,6 @@ class Sale(Entry, array_like=True, gc=False):
     def named(self) -> Iterable[str]:
         """Generics and item codes; a drug without a generic is its own."""
         return {*self.items, *self.codes} if self.codes else self.items
-
-    @property
-    def exception(self) -> str | None:
-        """The name of the exception this sale falls under."""
-        if self.relation in CARING_RELATIONS:
-            return "collector"
-        return "long_prescription" if self.flags & LONG_PRESCRIPTION else None
 
 
 def read_sale(fact: Fact) -> Sale:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic
 
 import msgspec
 
+from detectors.exemptions import Excuses
 from detectors.parameters import RuleSetting
 from detectors.reference import Reference
 from detectors.windows import NOTHING_USUAL, EntryT, Ledger, Usual
@@ -50,6 +51,7 @@ class Rule(ABC, Generic[EntryT]):
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         self.setting = setting
+        self.excuses = Excuses(setting.exceptions)
         self.reference = reference
         self.calendar = calendar
         self.episode_length = LONGEST[setting.episode]

@@ -26,6 +26,8 @@ ONCOLOGY: Final = 64
 """Flag: a diagnosis of cancer or its treatment (ICD-10 C00 to C97, Z51)."""
 AWAY: Final = 128
 """Flag: settled in another city (first four digits of the area) than the one that insures."""
+COLLECTED: Final = 256
+"""Flag: collected by family (relation 1) or a care institution (relation 7)."""
 _AGE_SHIFT: Final = 16
 _AGE_MASK: Final = 127
 

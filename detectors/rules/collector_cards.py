@@ -12,8 +12,7 @@ from detectors.windows import Ledger
 class CollectorCards(CrowdRule):
     """Counts distinct insured persons per collector. A person is not his own collector's crowd: two cards may be a couple's.
 
-    Source: domain.md 3.1 (organising others to buy; thresholds are ours). Exceptions: collectors stated as family or care
-    institution, long prescription.
+    Source: domain.md 3.1 (organising others to buy; thresholds are ours).
     """
 
     detector = "agent_buying.collector_cards"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from detectors.exemptions import told
 from detectors.explain import MUTED_BY, closing, span
 from detectors.light import excess_score, weigh
 from detectors.parameters import RuleSetting
@@ -11,7 +12,7 @@ from detectors.person import Visit
 from detectors.reference import Reference
 from detectors.rule import Features, Match, Rule
 from detectors.windows import Ledger
-from schemas.fact import INPATIENT, LONG_PRESCRIPTION
+from schemas.fact import INPATIENT
 from schemas.instants import DAY, Calendar
 
 
@@ -19,7 +20,7 @@ class DaysSupply(Rule[Visit]):
     """Remaining supply after each collection: what was left, less the days that passed, plus what was handed out.
 
     Counted in seconds over the collections of one generic in the window, across institutions; drugs given in hospital do not
-    count. Source: domain.md 3.2 and 4 (the 2025 notice on over-quantity buying; thresholds are ours). Exception: long prescription.
+    count. Source: domain.md 3.2 and 4 (the 2025 notice on over-quantity buying; thresholds are ours).
     """
 
     detector = "agent_buying.days_supply"
@@ -66,12 +67,13 @@ class DaysSupply(Rule[Visit]):
         return False
 
     def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
-        """The supply in hand after the point; muted if it is below the limit without long prescriptions."""
+        """The supply in hand after the point; muted if it is below the limit without the excepted collections."""
         members = [entry for entry in window if detail in entry.items and not entry.flags & INPATIENT]
         remaining, limit = self._remaining(members, detail), self._limit(detail)
         if len(members) < self._collections or remaining < limit:
             return None
-        rest = [entry for entry in members if not entry.flags & LONG_PRESCRIPTION]
+        excused = self.excuses.reasons(members, self.calendar)
+        rest = [entry for entry in members if entry.event_id not in excused]
         muted = len(rest) < self._collections or self._remaining(rest, detail, window[-1].at) < limit
         score, light = weigh(excess_score(remaining, limit), muted=muted)
         features: Features = {
@@ -84,7 +86,7 @@ class DaysSupply(Rule[Visit]):
             "window_seconds": self.width,
         }
         if muted:
-            features[MUTED_BY] = "long_prescription"
+            features[MUTED_BY] = told(excused.values())
         return Match(score, light, features, members)
 
     @staticmethod

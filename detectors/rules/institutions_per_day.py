@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from detectors.exemptions import told
 from detectors.explain import MUTED_BY, closing
 from detectors.light import excess_score, weigh
 from detectors.parameters import RuleSetting
@@ -11,14 +12,14 @@ from detectors.person import Visit
 from detectors.reference import Reference
 from detectors.rule import LONGEST_DAY, WHOLE, Features, Match, Rule
 from detectors.windows import Ledger
-from schemas.fact import INPATIENT, LONG_PRESCRIPTION
+from schemas.fact import INPATIENT
 from schemas.instants import Calendar
 
 
 class InstitutionsPerDay(Rule[Visit]):
     """Counts distinct institutions, pharmacies included, stays in hospital left out.
 
-    Source: domain.md 3.4 and 3.7 ("同天" is a calendar day; no official figure). Exception: long prescription.
+    Source: domain.md 3.4 and 3.7 ("同天" is a calendar day; no official figure).
     """
 
     detector = "frequent_visits.institutions_per_day"
@@ -45,12 +46,13 @@ class InstitutionsPerDay(Rule[Visit]):
         count = len({entry.institution_id for entry in members})
         if count < self._limit:
             return None
-        rest = {entry.institution_id for entry in members if not entry.flags & LONG_PRESCRIPTION}
+        excused = self.excuses.reasons(members, self.calendar)
+        rest = {entry.institution_id for entry in members if entry.event_id not in excused}
         muted = len(rest) < self._limit
         score, light = weigh(excess_score(count, self._limit), muted=muted)
         features: Features = {"fixmedins_cnt": count, "limit": self._limit, "settlements": len(members)}
         if muted:
-            features[MUTED_BY] = "long_prescription"
+            features[MUTED_BY] = told(excused.values())
         return Match(score, light, features, members)
 
     def explain(self, features: Features) -> str:

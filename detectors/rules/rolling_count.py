@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from detectors.exemptions import told
 from detectors.explain import MUTED_BY, closing, span
 from detectors.light import excess_score, weigh
 from detectors.parameters import RuleSetting
@@ -12,11 +13,7 @@ from detectors.person import NO_VISIT, Visit
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
 from detectors.windows import Ledger
-from schemas.fact import CHRONIC, LONG_PRESCRIPTION, SERVICE_ONLY
 from schemas.instants import Calendar
-
-SHORTEST_SERIES: Final = 3
-"""Fewer treatments at one institution are no series."""
 
 CERTAINTY: Final = 0.6
 """The score at the limit: with treatment series set aside, few people see a doctor daily."""
@@ -25,8 +22,7 @@ CERTAINTY: Final = 0.6
 class RollingCount(Rule[Visit]):
     """Counts visits, not settlements: those of one visit count once. Pharmacy purchases and stays in hospital are no visits.
 
-    Source: domain.md 3.4 (demo projects: 15 in 30 days, 7 in 7 days; no official figure). Exceptions: long prescription,
-    registered chronic disease, and a series of treatments without drugs at one institution, no more than one a day on the whole.
+    Source: domain.md 3.4 (demo projects: 15 in 30 days, 7 in 7 days; no official figure).
     """
 
     detector = "frequent_visits.rolling_count"
@@ -58,9 +54,9 @@ class RollingCount(Rule[Visit]):
         if found is None:
             return None
         count, width, limit, members = found
-        exceptions = self._exceptions(visits)
-        rest = [entry for entry in visits if entry.event_id not in exceptions]
-        reasons = ",".join(sorted(set(exceptions.values()))) if self._worst(rest, now) is None else ""
+        excused = self.excuses.reasons(visits, self.calendar)
+        rest = [entry for entry in visits if entry.event_id not in excused]
+        reasons = told(excused.values()) if self._worst(rest, now) is None else ""
         score, light = weigh(excess_score(count, limit, CERTAINTY), muted=bool(reasons))
         features: Features = {
             "otp_cnt": count,
@@ -80,24 +76,6 @@ class RollingCount(Rule[Visit]):
             if count >= limit and (worst is None or count * worst[2] > worst[0] * limit):
                 worst = (count, width, limit, members)
         return worst
-
-    def _exceptions(self, visits: list[Visit]) -> dict[str, str]:
-        """The visits that have a reason, by event id. An evening infusion may slip past midnight, so days are counted as a span."""
-        reasons: dict[str, str] = {}
-        treatments: dict[str, list[Visit]] = {}
-        for entry in visits:
-            if entry.flags & LONG_PRESCRIPTION:
-                reasons[entry.event_id] = "long_prescription"
-            elif entry.flags & CHRONIC:
-                reasons[entry.event_id] = "treatment_series"
-            elif entry.flags & SERVICE_ONLY:
-                treatments.setdefault(entry.institution_id, []).append(entry)
-        for series in treatments.values():
-            visits_made = len({entry.visit_id for entry in series})
-            days = self.calendar.day(series[-1].at) - self.calendar.day(series[0].at) + 1
-            if SHORTEST_SERIES <= visits_made <= days:
-                reasons.update((entry.event_id, "treatment_series") for entry in series)
-        return reasons
 
     def explain(self, features: Features) -> str:
         """For example 7天内在2家机构门诊就诊9次，达到阈值7次，请核实。"""

@@ -14,8 +14,7 @@ from detectors.windows import Ledger
 class SameDrugRush(CrowdRule):
     """Counts distinct persons per generic on the resale watch list.
 
-    Source: domain.md 3.2 (the watch list) and 3.4 (card clusters; thresholds not public). Exceptions: family and
-    care-institution collectors, long prescription.
+    Source: domain.md 3.2 (the watch list) and 3.4 (card clusters; thresholds not public).
     """
 
     detector = "agent_buying.same_drug_rush"

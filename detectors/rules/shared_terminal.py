@@ -18,7 +18,7 @@ from schemas.instants import Calendar
 class SharedTerminal(CrowdRule):
     """Counts distinct persons at a terminal; by default at pharmacy counters only, a clinic's cashier serves a queue.
 
-    Source: domain.md 3.4 (card clusters; thresholds not public). Exceptions: family and care-institution collectors, long prescription.
+    Source: domain.md 3.4 (card clusters; thresholds not public).
     """
 
     detector = "agent_buying.shared_terminal"

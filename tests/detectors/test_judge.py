@@ -13,7 +13,7 @@ from detectors import Judge, RuleFileError, StateVersionError, load_rules
 from detectors.rule import Rule
 from detectors.state import STATE_VERSION
 from schemas.alert import alert_id
-from schemas.fact import INPATIENT, LONG_PRESCRIPTION, PHARMACY, SERVICE_ONLY, Fact
+from schemas.fact import COLLECTED, INPATIENT, LONG_PRESCRIPTION, PHARMACY, SERVICE_ONLY, Fact
 from schemas.instants import Calendar
 from tests.detectors.harness import Drive, decode, drug, event, judge, reference, reversal, visit
 
@@ -26,7 +26,7 @@ def test_facts_of_a_settlement() -> None:
     wire = event(
         1, "0d 10:00:00", agnter_certno="AG", agnter_rlts="01", lines=[drug("X1", 5, "c1", "c2"), drug("X3", 5, "c2")]
     )
-    common = ("E00001", "S1", AT, "P1", "A", 7050, PHARMACY, "1")
+    common = ("E00001", "S1", AT, "P1", "A", 7050, PHARMACY | COLLECTED, "1")
     facts = [
         Fact("terminal", "A-T1", *common),
         Fact("institution", "A", *common, "", ("G1",), ("X1",)),
