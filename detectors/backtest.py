@@ -18,6 +18,7 @@ from detectors.state import PersonState, PlaceState
 from schemas.alert import Alert, alerts_sha256
 from schemas.errors import Refused
 from schemas.fact import PlaceKind
+from schemas.partitions import PARTITIONS, key_partition
 from schemas.settlement import MAX_BYTES, decode_settlement
 
 BATCH: Final = 2_000
@@ -94,8 +95,9 @@ def _lines(chunks: Iterable[bytes], told: Callable[[], None]) -> Iterator[bytes]
 class _Run:
     """The states of one run, all in memory."""
 
-    def __init__(self, judge: Judge, watch: Collection[str]) -> None:
+    def __init__(self, judge: Judge, watch: Collection[str], partitions: int) -> None:
         self.judge = judge
+        self.cohorts = [judge.cohort(self._find) for _ in range(partitions)]
         self.watch = watch
         self.first_times: dict[str, str] = {}
         self.persons: dict[str, PersonState] = {}
@@ -103,6 +105,9 @@ class _Run:
         self.touched: dict[int, PersonState | PlaceState] = {}
         self.alerts: dict[str, Alert] = {}
         self.distinct = self.reversals = 0
+
+    def _find(self, person_id: str) -> PersonState:
+        return self.persons[person_id]
 
     def enter(self, value: bytes) -> None:
         judge = self.judge
@@ -113,7 +118,8 @@ class _Run:
             )
         person = self.persons.get(settlement.person_id)
         if person is None:
-            person = self.persons[settlement.person_id] = judge.person(settlement.person_id, None)
+            cohort = self.cohorts[key_partition(settlement.person_id.encode(), len(self.cohorts))]
+            person = self.persons[settlement.person_id] = judge.person(settlement.person_id, None, cohort)
         facts = judge.settle(person, settlement)
         if person.changed:
             self.distinct += 1
@@ -142,13 +148,14 @@ def run(
     *,
     progress: Callable[[int], object] | None = None,
     watch: Collection[str] = frozenset(),
+    partitions: int = PARTITIONS,
 ) -> BacktestResult:
     """Judge a stream of settlement lines. What cannot be decoded is counted as a dead letter and passed over.
 
     ``progress`` is called with the number of lines read after each batch and at the end. Of the events in ``watch`` the result
-    tells the event time.
+    tells the event time. Persons are held against those of their own partition, of ``partitions`` as the worker's topics have.
     """
-    state = _Run(judge, watch)
+    state = _Run(judge, watch, partitions)
     count = dead = 0
     late, too_old = judge.tally.late, judge.tally.too_old
     for value in lines:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Mapping
 from typing import Final, get_args
 
 from detectors.episodes import review
 from detectors.errors import RuleFileError
+from detectors.models.cohort import Cohort
 from detectors.parameters import RuleBook, RuleSetting
-from detectors.person import Reader
+from detectors.person import Reader, Visit
 from detectors.place import read_sale
 from detectors.reference import Reference
 from detectors.rule import AnyRule, Rule
 from detectors.state import PersonState, PlaceState, load_person, load_place
-from detectors.windows import Scope, Tally
+from detectors.windows import Ledger, Scope, Tally
 from schemas.alert import Alert
 from schemas.fact import Fact, PlaceKind
 from schemas.instants import HOUR, Calendar
@@ -57,9 +59,38 @@ class Judge:
             self.calendar.day,
         )
 
-    def person(self, person_id: str, data: bytes | None) -> PersonState:
-        """A person's state: from what ``dump`` gave, or new. Raises StateVersionError for another version's bytes."""
-        return load_person(self._person_scope, person_id, data)
+    def cohort(self, find: Callable[[str], PersonState], rows: Mapping[str, bytes] | None = None) -> Cohort | None:
+        """What the persons of one partition teach: from all rows that ``rows`` gave, or new; None where no rule asks for peers.
+
+        ``find`` gives the state of a person of that partition. Raises StateVersionError for another version's rows.
+        """
+        if not any(rule.asks_peers for rule in self._person_scope.rules):
+            return None
+        cohort = Cohort(self.calendar, self.book.lateness, find, self._finds)
+        if rows:
+            cohort.restore(rows)
+        return cohort
+
+    def _finds(self, ledger: Ledger[Visit], index: int) -> bool:
+        """Whether a rule with limits of its own finds the point, no exception explaining it."""
+        for rule in self._person_scope.rules:
+            if rule.asks_peers:
+                # what the models find themselves is learned: without its tail a limit would creep down week by week
+                continue
+            for detail in rule.glance(ledger, index):
+                match = rule.judge(ledger.window(index, rule.width), detail, ledger)
+                if match is not None and match.light != "green":
+                    return True
+        return False
+
+    def person(self, person_id: str, data: bytes | None, cohort: Cohort | None = None) -> PersonState:
+        """A person's state: from what ``dump`` gave, or new. Raises StateVersionError for another version's bytes.
+
+        With the ``cohort`` of the partition, its settlements are noted there and rules may ask for its peers.
+        """
+        state = load_person(self._person_scope, person_id, data)
+        state.peers = cohort
+        return state
 
     def place(self, kind: PlaceKind, place_id: str, data: bytes | None) -> PlaceState:
         """A place's state, likewise."""
@@ -81,7 +112,8 @@ class Judge:
             # a refund row sets money right; it is no visit and hands out nothing
             state.changed = False
             return []
-        state.insert(visit)
+        if state.insert(visit) and state.peers is not None:
+            state.peers.note(visit, state.subject_id)
         facts = self._reader.facts(settlement, visit)
         if state.reversals:
             taken_back = state.reversals.get(visit.settlement_id)

@@ -48,6 +48,8 @@ class Rule(ABC, Generic[EntryT]):
     """Days of a slot in which :meth:`usual_keys` are counted; 0: the rule asks for nothing usual."""
     usual_slots: int = 0
     """Slots that a judgement looks back, counted from the slot of its own day."""
+    asks_peers: ClassVar[bool] = False
+    """Whether it holds persons against their peers (``ledger.peers``, None where nobody keeps a cohort)."""
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         self.setting = setting

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 import msgspec
 
 if TYPE_CHECKING:
+    from detectors.models.cohort import Cohort
     from detectors.rule import AnyRule
 
 SCAN_LIMIT: Final = 32
@@ -154,6 +155,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     packed: bytearray | None = None
     """The first ``packed_count`` entries as the last dump encoded them; derived."""
     packed_count: int = 0
+    peers: Cohort | None = None
+    """What the persons of the partition teach; kept beside the ledgers."""
 
     def insert(self, entry: EntryT) -> bool:
         """Add a settlement; False if it was known or is older than what is kept."""
@@ -235,7 +238,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         self.reversals[settlement_id] = at
         for index, entry in enumerate(self.entries):
             if entry.settlement_id == settlement_id:
-                self._touch(index)
+                self._touch(index, at)
         return True
 
     def of_item(self, item: str, until: EntryT) -> list[EntryT]:
@@ -268,12 +271,17 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         entries = self.entries
         return entries[-3].at - self.scope.retention if len(entries) >= 3 else BEGINNING
 
-    def _touch(self, index: int) -> None:
-        """Mark the episodes of every point whose window holds the entry at ``index`` and that may match."""
+    def _touch(self, index: int, taken_back: int = BEGINNING) -> None:
+        """Mark the episodes of every point whose window holds the entry at ``index`` and that may match.
+
+        Of one that was taken back, for the rules whose windows and amounts can still know of it.
+        """
         entries = self.entries
         changed_at = entries[index].at
         for rule in self.scope.rules:
             end = changed_at + rule.width
+            if taken_back > end:
+                continue
             for point in range(index, len(entries)):
                 at = entries[point].at
                 if at >= end and point != index:

@@ -111,6 +111,7 @@ class Drive:
         self.batch = batch
         self.reload_every = reload_every
         self.persons: dict[str, PersonState] = {}
+        self.cohort = judge.cohort(self.person)
         self.places: dict[tuple[PlaceKind, str], PlaceState] = {}
         self.published: list[Alert] = []
         self.last: dict[str, Alert] = {}
@@ -132,7 +133,9 @@ class Drive:
 
     def person(self, person_id: str) -> PersonState:
         """A person's state, new at first."""
-        return self.persons.setdefault(person_id, self.judge.person(person_id, None))
+        if person_id not in self.persons:
+            self.persons[person_id] = self.judge.person(person_id, None, self.cohort)
+        return self.persons[person_id]
 
     def tell(self, fact: Fact) -> None:
         """One fact to its place."""
@@ -149,7 +152,9 @@ class Drive:
 
     def reload(self) -> None:
         """Every state to bytes and back, as after a restart."""
-        self.persons = {key: self.judge.person(key, state.dump()) for key, state in self.persons.items()}
+        rows = self.cohort.rows(whole=True) if self.cohort is not None else None
+        self.cohort = self.judge.cohort(self.person, rows)
+        self.persons = {key: self.judge.person(key, state.dump(), self.cohort) for key, state in self.persons.items()}
         self.places = {key: self.judge.place(*key, state.dump()) for key, state in self.places.items()}
 
     def review(self) -> None:

@@ -23,9 +23,14 @@ PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def parameters(rules: Path | None) -> Parameters:
+    """Of the rules that can be recounted: what models have learned cannot, and two persons never teach them enough to speak.
+
+    tests/detectors/models holds those to the same promises.
+    """
     return {
         rule.detector: {name: parameter.value for name, parameter in rule.parameters.items()}
         for rule in load_rules(rules).rules
+        if rule.detector != "frequent_visits.unusual_pattern"
     }  # type: ignore[return-value]
 
 

@@ -1,0 +1,169 @@
+"""What is usual in one peer group: River models that follow the traffic window by window, as plain numbers between two starts."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+import msgspec
+from river.anomaly import HalfSpaceTrees
+from river.stats import Quantile
+
+from detectors.errors import StateVersionError
+from detectors.models.features import NAMES, scaled, unscaled
+
+RIVER: Final = version("river")
+MODEL: Final = "peers-1"
+"""Name of what is learned here; changed with the features, so that numbers learned for others are refused."""
+TREES: Final = 8
+HEIGHT: Final = 6
+WINDOW: Final = 64
+"""Samples after which the models turn: what was filled becomes what is judged with, and filling starts anew."""
+SEED: Final = 5
+QUANTILE: Final = 0.95
+"""Of features and of anomaly scores. From 64 samples a higher one would be the largest alone."""
+_PARAMETERS: Final = (TREES, HEIGHT, WINDOW, SEED, QUANTILE, len(NAMES))
+_MARKERS: Final = struct.Struct("<21d2B")
+"""River's P² state: q, 5 increments, 5 desired positions, 5 positions, 5 heights, how many are filled, whether they are sorted."""
+
+
+class _Filling(msgspec.Struct, array_like=True):
+    """A P² estimator; increments and desired positions hang on the count alone and are kept once per group."""
+
+    positions: list[float]
+    heights: list[float]
+
+
+class Stored(msgspec.Struct, array_like=True):
+    """A peer group as plain numbers, bound to River's version, the model and its parameters."""
+
+    river: str
+    model: str
+    parameters: list[float]
+    turned: bool
+    count: int
+    desired: list[float]
+    filled: int
+    sorted: bool
+    filling: list[_Filling]
+    limits: list[float]
+    masses: bytes
+    """Two per node, tree by tree, depth first: of the window that fills, of the one before."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """A person held against peers. ``limit`` is the peers' high quantile of the score; ``beyond`` the features above theirs."""
+
+    score: float
+    limit: float
+    beyond: tuple[str, ...]
+    """Names of those features, the furthest first."""
+    limits: dict[str, float]
+    """The peers' high quantile of every feature, in its own unit."""
+
+
+class Peers:
+    """Learns from samples of one group. Until the first window is full it is warming up and says nothing."""
+
+    def __init__(self) -> None:
+        self._trees: Any = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOW, seed=SEED)
+        self._filling = _estimators()
+        self._limits: list[float] = []
+
+    @property
+    def warming_up(self) -> bool:
+        """Whether too little was learned to judge anyone."""
+        return not self._limits
+
+    def learn(self, values: Sequence[float]) -> float | None:
+        """Add a sample (features as measured); its score among those before it, None while warming up."""
+        features = scaled(values)
+        # 0 in the first window
+        score = float(self._trees.score_one(features))
+        self._trees.learn_one(features)
+        for quantile, value in zip(self._filling, (*features.values(), score), strict=True):
+            quantile.update(value)
+        known = not self.warming_up
+        if self._trees.counter == 0:
+            self._turn()
+        return score if known else None
+
+    def _turn(self) -> None:
+        limits = [quantile.get() or 0.0 for quantile in self._filling]
+        if self.warming_up:
+            # in its first window a half-space tree scores everything 0: the limit of the scores comes with the second
+            limits[-1] = 1.0
+        self._limits = limits
+        self._filling = _estimators()
+
+    def read(self, values: Sequence[float]) -> Reading | None:
+        """Hold a person's features (as measured) against the group; None while warming up."""
+        if self.warming_up:
+            return None
+        features = scaled(values)
+        *limits, limit = self._limits
+        excess = {
+            name: value - most for (name, value), most in zip(features.items(), limits, strict=True) if value > most
+        }
+        return Reading(
+            self._trees.score_one(features),
+            limit,
+            tuple(sorted(excess, key=lambda name: (-excess[name], name))),
+            {name: unscaled(name, most) for name, most in zip(NAMES, limits, strict=True)},
+        )
+
+    def dump(self) -> Stored:
+        """The group as plain numbers."""
+        states = [_MARKERS.unpack(quantile._quantile.__getstate__()) for quantile in self._filling]
+        return Stored(
+            river=RIVER,
+            model=MODEL,
+            parameters=list(_PARAMETERS),
+            turned=not self._trees._first_window,
+            count=self._trees.counter,
+            desired=list(states[0][6:11]),
+            filled=states[0][21],
+            sorted=bool(states[0][22]),
+            filling=[_Filling(list(state[11:16]), list(state[16:21])) for state in states],
+            limits=self._limits,
+            masses=bytes(mass for node in self._nodes() for mass in (node.l_mass, node.r_mass)),
+        )
+
+    def _nodes(self) -> list[Any]:
+        return [node for tree in self._trees.trees for node in tree.iter_dfs()]
+
+
+def load_peers(stored: Stored) -> Peers:
+    """What :meth:`Peers.dump` gave; raises :class:`StateVersionError` for numbers of another River, model or parameters."""
+    came = (stored.river, stored.model, tuple(stored.parameters))
+    expected = (RIVER, MODEL, _PARAMETERS)
+    if came != expected:
+        raise StateVersionError(
+            f"expected a model of River {expected[0]}, {MODEL} {expected[2]}, got one of River {came[0]}, {came[1]} {came[2]}; "
+            "start with an empty data folder (or state topics) and replay, or run the version that wrote it"
+        )
+    peers = Peers()
+    # River grows its trees at the first sample; with the seed they come out the same, and their masses are set after it
+    peers._trees.learn_one(dict.fromkeys(NAMES, 0.0))
+    nodes = peers._nodes()
+    masses = stored.masses
+    if len(masses) != (2 * len(nodes) if masses else 0) or len(stored.filling) != len(NAMES) + 1:
+        raise StateVersionError(f"expected {2 * len(nodes)} masses, got {len(masses)}; the model is damaged, replay")
+    for number, node in enumerate(nodes):
+        node.l_mass, node.r_mass = masses[2 * number : 2 * number + 2] if masses else (0, 0)
+    peers._trees.counter, peers._trees._first_window = stored.count, not stored.turned
+    for quantile, one in zip(peers._filling, stored.filling, strict=True):
+        fixed = _MARKERS.unpack(quantile._quantile.__getstate__())[:6]
+        quantile._quantile.__setstate__(
+            _MARKERS.pack(*fixed, *stored.desired, *one.positions, *one.heights, stored.filled, stored.sorted)
+        )
+        quantile._is_updated = stored.filled > 0
+    peers._limits = list(stored.limits)
+    return peers
+
+
+def _estimators() -> list[Quantile]:
+    """One per feature, and one for the anomaly score."""
+    return [Quantile(QUANTILE) for _ in range(len(NAMES) + 1)]
