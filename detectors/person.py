@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from datetime import date
+from collections.abc import Iterable, Iterator
+from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
@@ -25,13 +25,12 @@ from schemas.fact import (
     with_age,
 )
 from schemas.instants import DAY, Calendar
-from schemas.settlement import Line, Settlement, code
+from schemas.settlement import Code, Line, Settlement, code
 
 PHARMACY_CARE: Final = frozenset({"41", "9929"})
 DRUG_ITEMS: Final = frozenset({"101", "102", "105", "106"})
 NO_VISIT: Final = PHARMACY | INPATIENT
 EPOCH: Final = date(1970, 1, 1)
-DAYS_A_YEAR: Final = 365.2425
 NEWBORN_DAYS: Final = 28
 NEWBORN_TYPE: Final = "1401"
 CARING_RELATIONS: Final = frozenset({"1", "7"})
@@ -72,8 +71,6 @@ class Reader:
         self._drug_codes = "drug_code" in wanted
         self._care_flags: dict[object, int] = {}
         self._calendar = calendar
-        self._born: Callable[[str], date | None] = lru_cache(maxsize=65_536)(read_date)
-        self._begun: Callable[[str], int] = lru_cache(maxsize=4_096)(self._day_start)
 
     def visit(self, settlement: Settlement, at: int) -> Visit:
         """The entry of a SETTLE that happened at ``at``."""
@@ -112,23 +109,17 @@ class Reader:
         )
 
     def _personal_flags(self, settlement: Settlement, at: int) -> int:
-        born = self._born(settlement.born) if settlement.born else None
-        flags = 0
+        born, flags = _standing(settlement.born, settlement.person_type, settlement.person_area, settlement.area)
         if born is not None:
-            days = self._calendar.day(at) - (born - EPOCH).days
-            flags = with_age(flags, int(days / DAYS_A_YEAR))
+            days = self._calendar.day(at) - born
+            flags = with_age(flags, (_written_date(born + days) - _written_date(born)) // 10_000)
             if 0 <= days <= NEWBORN_DAYS:
                 flags |= NEWBORN
-        if settlement.person_type is not None and code(settlement.person_type) == NEWBORN_TYPE:
-            flags |= NEWBORN
-        insured, here = settlement.person_area, settlement.area
-        if insured is not None and here is not None and code(insured)[:4] != code(here)[:4]:
-            flags |= AWAY
         return flags
 
-    def _day_start(self, wire: str) -> int:
+    def _begun(self, wire: str) -> int:
         day = read_date(wire)
-        return 0 if day is None else self._calendar.day_start((day - EPOCH).days)
+        return 0 if day is None else self._calendar.day_start(day)
 
     def _lines(self, lines: Iterable[Line]) -> tuple[tuple[str, ...], tuple[int, ...], tuple[str, ...], int, int]:
         supplies: dict[str, int] = {}
@@ -207,12 +198,30 @@ def fen(yuan: Decimal) -> int:
     return int((yuan * 100).to_integral_value())
 
 
-def read_date(wire: str) -> date | None:
-    """The date of ``yyyy-MM-dd`` (what follows is passed over); None for anything else."""
+def read_date(wire: str) -> int | None:
+    """The day of ``yyyy-MM-dd`` (what follows is passed over) as days since 1970-01-01; None for anything else."""
     try:
-        return date.fromisoformat(wire[:10])
+        return (date.fromisoformat(wire[:10]) - EPOCH).days
     except ValueError:
         return None
+
+
+@lru_cache(maxsize=65_536)
+def _written_date(day: int) -> int:
+    """A day as the number yyyymmdd: the difference of two, without its last four digits, is the full years between them."""
+    at = EPOCH + timedelta(days=day)
+    return at.year * 10_000 + at.month * 100 + at.day
+
+
+@lru_cache(maxsize=65_536)
+def _standing(
+    born: str | None, person_type: Code | None, insured: Code | None, here: Code | None
+) -> tuple[int | None, int]:
+    """Day of birth, and the flags that hang on neither time nor care."""
+    flags = NEWBORN if code(person_type) == NEWBORN_TYPE else 0
+    if insured is not None and here is not None and code(insured)[:4] != code(here)[:4]:
+        flags |= AWAY
+    return read_date(born) if born else None, flags
 
 
 def _relation(settlement: Settlement) -> str:
