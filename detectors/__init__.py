@@ -2,12 +2,14 @@
 
 from detectors.errors import (
     DetectorError,
+    ExceptionFileError,
     ReferenceFileError,
     RuleFileError,
     StateVersionError,
     TruthFileError,
     UnreadableInputError,
 )
+from detectors.filed import FiledException, load_exceptions
 from detectors.judge import Judge
 from detectors.parameters import Parameter, RuleBook, RuleSetting, load_rules
 from detectors.reference import Drug, Institution, Reference
@@ -17,6 +19,8 @@ from detectors.windows import Tally
 __all__ = [
     "DetectorError",
     "Drug",
+    "ExceptionFileError",
+    "FiledException",
     "Institution",
     "Judge",
     "Parameter",
@@ -31,5 +35,6 @@ __all__ = [
     "Tally",
     "TruthFileError",
     "UnreadableInputError",
+    "load_exceptions",
     "load_rules",
 ]

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from detectors.explain import WITHDRAWN
+from detectors.explain import WITHDRAWN, filed_sentence
+from detectors.filed import mute
 from detectors.rule import AnyRule, Match
 from detectors.windows import Entry, EpisodeKey, Ledger, Memo
 from schemas.alert import LIGHT_ORDER, MAX_EVIDENCE, Alert, Window, alert_id, encode_alert
@@ -36,12 +37,15 @@ def fold(ledger: Ledger[Any], rule: AnyRule, detail: str, period: int) -> Fold |
     found: Fold | None = None
     members: dict[str, Entry] = {}
     start, end = rule.bounds(period)
+    exceptions = rule.filed.get(ledger.subject_id)
     for index in ledger.span(start, end):
         if detail not in rule.glance(ledger, index) or not ledger.counts_at_once(index):
             continue
         match = rule.judge(ledger.window(index, rule.width), detail, ledger)
         if match is None:
             continue
+        if exceptions:
+            match = mute(match, rule.calendar.moment(ledger.entries[index].at).date(), exceptions)
         for entry in match.members:
             members[entry.event_id] = entry
         if found is None:
@@ -81,7 +85,7 @@ def review(ledger: Ledger[Any], rules: dict[str, AnyRule], calendar: Calendar) -
             rule = rules.get(memo.key[0])
             if rule is None or identity in folds or not memo.score or not any(linked(memo, other) for other in moved):
                 continue
-            if rule.opens(memo.key[2]) > ledger.floor and identity == _identity(ledger, rule, memo.key):
+            if rule.opens(memo.key[2]) > ledger.floor_of(rule) and identity == _identity(ledger, rule, memo.key):
                 folds[identity] = rule, memo, fold(ledger, rule, memo.key[1], memo.key[2])
     alerts = [_publish(ledger, identity, *folds[identity], calendar) for identity in sorted(folds)]
     ledger.clear_away()
@@ -176,7 +180,7 @@ def _alert(ledger: Ledger[Any], rule: AnyRule, identity: str, found: Fold, score
         persons=[person] if person is not None else sorted({entry.person_id for entry in evidence}),  # type: ignore[attr-defined]
         institutions=sorted({entry.institution_id for entry in evidence}),
         window=Window(start=calendar.text(best.members[0].at), end=calendar.text(best.members[-1].at)),
-        explanation=rule.explain(best.features),
+        explanation=rule.explain(best.features) + filed_sentence(best.features),
         features=best.features,
         rule_id=setting.detector,
         rule_version=setting.version,

@@ -11,6 +11,10 @@ class RuleFileError(DetectorError):
     """The rule file names something unknown or sets a value outside its range."""
 
 
+class ExceptionFileError(DetectorError):
+    """The file of exceptions is not one, or one of them cannot be meant as it stands."""
+
+
 class ReferenceFileError(DetectorError):
     """A reference file (institutions, drugs) cannot be read."""
 

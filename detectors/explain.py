@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from schemas.instants import DAY, HOUR, MINUTE
 
 MUTED_BY: Final = "muted_by"
 """The feature that names the exception which explains a match."""
+
+FILED: Final = "filed"
+"""The exception that somebody has filed; the features tell why."""
 
 EXCEPTIONS: Final[dict[str, str]] = {
     "long_prescription": "相关结算持有备案长期处方",
@@ -31,8 +35,20 @@ def closing(muted_by: object) -> str:
     """The end of an explanation: what to do, or why nothing needs to be done."""
     if not muted_by:
         return "，请核实。"
+    if muted_by == FILED:
+        return "。"
     reasons = "、".join(EXCEPTIONS[name] for name in str(muted_by).split(","))
     return f"；{reasons}，扣除后未达阈值，仅作观察。"
+
+
+def filed_sentence(features: Mapping[str, object]) -> str:
+    """What follows an explanation where an exception is filed, else nothing."""
+    if features.get(MUTED_BY) != FILED:
+        return ""
+    return (
+        f"已备案例外：{features['filed_reason']}（{features['filed_from']}至{features['filed_to']}，"
+        f"{features['filed_by']}备案），仅作观察。"
+    )
 
 
 WITHDRAWN: Final = "相关结算已退费冲正，条件不再成立，预警撤回。"

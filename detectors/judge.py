@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, get_args
 
 from detectors.episodes import review
 from detectors.errors import RuleFileError
+from detectors.filed import FiledException, filed_for
 from detectors.models.cohort import Cohort
 from detectors.parameters import RuleBook, RuleSetting
 from detectors.person import Reader, Visit
 from detectors.place import read_sale
 from detectors.reference import Reference
-from detectors.rule import AnyRule, Rule
+from detectors.rule import AnyRule, rule_class
 from detectors.state import PersonState, PlaceState, load_person, load_place
 from detectors.windows import Ledger, Scope, Tally
 from schemas.alert import Alert
@@ -31,11 +31,20 @@ class Judge:
     ``tally`` counts what came late. Raises :class:`RuleFileError` when the rule book names a detector that does not exist.
     """
 
-    def __init__(self, book: RuleBook, reference: Reference, calendar: Calendar) -> None:
+    def __init__(
+        self,
+        book: RuleBook,
+        reference: Reference,
+        calendar: Calendar,
+        exceptions: Iterable[FiledException] = (),
+    ) -> None:
         self.book = book
         self.calendar = calendar
         self.tally = Tally()
         rules = [build_rule(setting, reference, calendar) for setting in book.rules if setting.enabled]
+        filed = tuple(exceptions)
+        for rule in rules:
+            rule.filed = filed_for(rule, filed)
         self.rules: dict[str, AnyRule] = {rule.detector: rule for rule in rules}
         kinds: tuple[PlaceKind, ...] = get_args(PlaceKind)
         self.kinds = frozenset(kind for kind in kinds if any(rule.subject == kind for rule in rules))
@@ -47,16 +56,16 @@ class Judge:
 
     def _scope(self, subject: str, at_least: int) -> Scope:
         rules = tuple(rule for rule in self.rules.values() if rule.subject == subject)
-        # twice the width: a reversal changes episodes up to one width after its settlement, and these look back one width more
-        longest = max((2 * rule.width + rule.episode_length for rule in rules), default=0)
         lateness = self.book.lateness
+        late = lateness + MARGIN
         return Scope(
             rules,
             lateness,
-            max(longest, at_least) + lateness + MARGIN,
+            max([at_least, *(rule.needs if rule.near is None else rule.near for rule in rules)]) + late,
             self.book.ledger_cap,
             self.tally,
             self.calendar.day,
+            {rule.detector: rule.needs + late for rule in rules if rule.near is not None},
         )
 
     def cohort(self, find: Callable[[str], PersonState], rows: Mapping[str, bytes] | None = None) -> Cohort | None:
@@ -139,20 +148,8 @@ class Judge:
 
 
 def build_rule(setting: RuleSetting, reference: Reference, calendar: Calendar) -> AnyRule:
-    """The rule of a setting, from the module of its name: ``agent_buying.shared_terminal`` is detectors/rules/shared_terminal.py."""
-    name = setting.detector.partition(".")[2]
+    """The rule of a setting. Raises :class:`RuleFileError` where there is none of its name, or a parameter is missing."""
     try:
-        module = importlib.import_module(f"detectors.rules.{name}")
-    except ModuleNotFoundError:
-        raise RuleFileError(
-            f"rules.{setting.detector}: there is no detectors/rules/{name}.py; write it or take the rule out"
-        ) from None
-    kind: type[AnyRule] = module.RULE
-    if not issubclass(kind, Rule) or kind.detector != setting.detector:
-        raise RuleFileError(
-            f"rules.{setting.detector}: detectors/rules/{name}.py holds {kind.detector}; give them the same name"
-        )
-    try:
-        return kind(setting, reference, calendar)
+        return rule_class(setting.detector)(setting, reference, calendar)
     except KeyError as error:
         raise RuleFileError(f"rules.{setting.detector}: expected the parameter {error.args[0]}, got none") from None

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic
 
 import msgspec
 
+from detectors.errors import RuleFileError
 from detectors.exemptions import Excuses
 from detectors.parameters import RuleSetting
 from detectors.reference import Reference
 from detectors.windows import NOTHING_USUAL, EntryT, Ledger, Usual
 from schemas.alert import Light, SubjectType
 from schemas.instants import DAY, HOUR, Calendar
+
+if TYPE_CHECKING:
+    from detectors.filed import FiledException
 
 Features = dict[str, float | int | str]
 
@@ -48,12 +53,16 @@ class Rule(ABC, Generic[EntryT]):
     """Days of a slot in which :meth:`usual_keys` are counted; 0: the rule asks for nothing usual."""
     usual_slots: int = 0
     """Slots that a judgement looks back, counted from the slot of its own day."""
+    near: int | None = None
+    """Seconds around an entry that tell whether the rule claims it; None: it needs every entry while its windows reach it."""
     asks_peers: ClassVar[bool] = False
     """Whether it holds persons against their peers (``ledger.peers``, None where nobody keeps a cohort)."""
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         self.setting = setting
         self.excuses = Excuses(setting.exceptions)
+        self.filed: Mapping[str, Sequence[FiledException]] = {}
+        """Exceptions filed for its subjects, by subject id."""
         self.reference = reference
         self.calendar = calendar
         self.episode_length = LONGEST[setting.episode]
@@ -78,6 +87,19 @@ class Rule(ABC, Generic[EntryT]):
     def opens(self, period: int) -> int:
         """The instant after which an entry can matter to a period."""
         return self._start(period) - self.width
+
+    @property
+    def needs(self) -> int:
+        """Seconds that an entry can matter: a reversal changes episodes up to one width after its settlement, and these look back
+        one width more."""
+        return 2 * self.width + self.episode_length
+
+    def claims(self, ledger: Ledger[EntryT], index: int) -> bool:
+        """Whether a rule with :attr:`near` needs an entry that the others no longer do; asked again as time goes on.
+
+        Every judgement must be the same without the entries that are not claimed, and so must this answer. Reversals do not matter.
+        """
+        return False
 
     @abstractmethod
     def glance(self, ledger: Ledger[EntryT], index: int) -> Sequence[str]:
@@ -107,3 +129,20 @@ class Rule(ABC, Generic[EntryT]):
 
 
 AnyRule = Rule[Any]
+
+
+def rule_class(detector: str) -> type[AnyRule]:
+    """The rule of that name: ``agent_buying.shared_terminal`` is detectors/rules/shared_terminal.py. Raises :class:`RuleFileError`."""
+    name = detector.partition(".")[2]
+    try:
+        module = importlib.import_module(f"detectors.rules.{name}")
+    except ModuleNotFoundError:
+        raise RuleFileError(
+            f"rules.{detector}: there is no detectors/rules/{name}.py; write it or take the rule out"
+        ) from None
+    kind: type[AnyRule] = module.RULE
+    if not issubclass(kind, Rule) or kind.detector != detector:
+        raise RuleFileError(
+            f"rules.{detector}: detectors/rules/{name}.py holds {kind.detector}; give them the same name"
+        )
+    return kind

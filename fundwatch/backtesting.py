@@ -11,6 +11,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from detectors.backtest import open_settlements
 from detectors.backtest import run as judge_all
+from detectors.filed import load_exceptions
 from detectors.judge import Judge
 from detectors.parameters import load_rules
 from detectors.reference import Reference
@@ -23,7 +24,13 @@ from streams.settings import StreamSettings
 
 
 def backtest_file(
-    file: Path, *, institutions: Path | None, drugs: Path | None, alerts: Path | None, rules: Path | None
+    file: Path,
+    *,
+    institutions: Path | None,
+    drugs: Path | None,
+    alerts: Path | None,
+    rules: Path | None,
+    exceptions: Path | None = None,
 ) -> None:
     """Judge ``file`` (``-`` is standard input), write one alert per line to ``alerts``, print the figures as the last line.
 
@@ -34,10 +41,12 @@ def backtest_file(
     episodes = episodes_beside(file)
     watch = frozenset(event for episode in episodes for event in episode.event_ids)
     began = time.monotonic()
+    book = load_rules(rules or settings.rules)
     judge = Judge(
-        load_rules(rules or settings.rules),
+        book,
         Reference.load(institutions or settings.institutions, drugs or settings.drugs),
         Calendar(settings.timezone),
+        load_exceptions(exceptions or settings.exceptions, book),
     )
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} settlements"), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:

@@ -53,6 +53,12 @@ Rules = Annotated[
     Path | None,
     typer.Option(exists=True, dir_okay=False, metavar="TOML", help="rule file: values to put over the defaults"),
 ]
+Exceptions = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True, dir_okay=False, metavar="TOML", help="file of filed exceptions: whom, which rules, when, why"
+    ),
+]
 Later = Annotated[
     int | None, typer.Option(min=1, max=65_535, help="taken note of; the gateway is not part of this version")
 ]
@@ -70,6 +76,7 @@ def demo(
     institutions: Institutions = None,
     drugs: Drugs = None,
     rules: Rules = None,
+    exceptions: Exceptions = None,
     speed: Speed = "1",
     duration: Annotated[
         float | None, typer.Option(min=0, metavar="S", help="end by itself after so many seconds")
@@ -90,8 +97,8 @@ def demo(
     from fundwatch.plan import Plan
 
     plan = Plan(
-        input=input, institutions=institutions, drugs=drugs, rules=rules, speed=_speed(speed), duration=duration,
-        data_dir=data_dir, kafka_port=kafka_port, clickhouse_port=clickhouse_port,
+        input=input, institutions=institutions, drugs=drugs, rules=rules, exceptions=exceptions,
+        speed=_speed(speed), duration=duration, data_dir=data_dir, kafka_port=kafka_port, clickhouse_port=clickhouse_port,
         console_port=console_port,
     )  # fmt: skip
     raise typer.Exit(run(plan))
@@ -181,11 +188,12 @@ def backtest(
         Path | None, typer.Option(dir_okay=False, metavar="OUT.jsonl", help="where the alerts go, one JSON line each")
     ] = None,
     rules: Rules = None,
+    exceptions: Exceptions = None,
 ) -> None:
     """Score a file in event time through the worker's own judgement, without a broker."""
     from fundwatch.backtesting import backtest_file
 
-    backtest_file(file, institutions=institutions, drugs=drugs, alerts=alerts, rules=rules)
+    backtest_file(file, institutions=institutions, drugs=drugs, alerts=alerts, rules=rules, exceptions=exceptions)
 
 
 def main() -> None:

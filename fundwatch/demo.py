@@ -160,6 +160,7 @@ class _Demo:
             "INSTITUTIONS": self._traffic.institutions,
             "DRUGS": self._traffic.drugs,
             "RULES": self._plan.rules.absolute() if self._plan.rules else None,
+            "EXCEPTIONS": self._plan.exceptions.absolute() if self._plan.exceptions else None,
             # its own name in the group: a worker that is started again need not wait until the old one counts as gone
             "WORKER_INSTANCE": "demo",
         }

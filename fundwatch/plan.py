@@ -14,6 +14,7 @@ class Plan:
     institutions: Path | None = None
     drugs: Path | None = None
     rules: Path | None = None
+    exceptions: Path | None = None
     speed: float | None = 1.0
     duration: float | None = None
     data_dir: Path | None = None

@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
+from detectors.filed import load_exceptions
 from detectors.judge import Judge
 from detectors.parameters import load_rules
 from detectors.reference import Reference
@@ -58,8 +59,12 @@ class Parts:
 
 def load_judge(settings: StreamSettings) -> Judge:
     """The judge these settings ask for. Raises detectors' errors for files that cannot be read."""
+    rules = load_rules(settings.rules)
     return Judge(
-        load_rules(settings.rules), Reference.load(settings.institutions, settings.drugs), Calendar(settings.timezone)
+        rules,
+        Reference.load(settings.institutions, settings.drugs),
+        Calendar(settings.timezone),
+        load_exceptions(settings.exceptions, rules),
     )
 
 

@@ -33,6 +33,9 @@ class StreamSettings(BaseSettings):
     rules: Path | None = Field(
         default=None, description="TOML file with rule parameters that differ from the shipped ones"
     )
+    exceptions: Path | None = Field(
+        default=None, description="TOML file with the exceptions the authority has filed; read at the start"
+    )
     institutions: Path | None = Field(default=None, description="institutions.csv")
     drugs: Path | None = Field(default=None, description="drugs.csv")
 

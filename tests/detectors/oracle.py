@@ -18,9 +18,15 @@ PHARMACY_CARE = ("41", "9929")
 
 
 def expected(
-    events: list[Event], parameters: Parameters, drugs: dict[str, tuple[str, bool]]
+    events: list[Event],
+    parameters: Parameters,
+    drugs: dict[str, tuple[str, bool]],
+    filed: list[dict[str, Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """The digest fields per alert id. Events are wire objects; ``drugs`` maps item code to (generic, monitored)."""
+    """The digest fields per alert id. Events are wire objects; ``drugs`` maps item code to (generic, monitored).
+
+    ``filed`` are the tables of a file of exceptions.
+    """
     unique = {event["event_id"]: event for event in events}.values()
     taken_back: dict[str, datetime] = {}
     for event in unique:
@@ -40,7 +46,13 @@ def expected(
                 ledgers[subject, detail].append(event)
         monthly = detector not in DAILY
         for (subject, detail), entries in ledgers.items():
-            for alert in _episodes(entries, taken_back, width, judge, monthly, detail):
+            named = {"*", detector, detector.split(".")[0]}
+            spans = [
+                (str(one["from"]), str(one["to"]))
+                for one in filed or []
+                if one["subject_type"] == subject_type and one["subject_id"] == subject and named & set(one["rules"])
+            ]
+            for alert in _episodes(entries, taken_back, width, judge, monthly, detail, spans):
                 period = alert.pop("period")
                 identity = "\x1f".join((detector, "1", subject_type, subject, f"{period}|{alert.pop('detail')}"))
                 key = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
@@ -54,7 +66,7 @@ def expected(
 DAILY = ("frequent_visits.institutions_per_day", "agent_buying.shared_terminal", "agent_buying.same_drug_rush")
 
 
-def _episodes(entries, taken_back, width, judge, monthly, detail):  # type: ignore[no-untyped-def]
+def _episodes(entries, taken_back, width, judge, monthly, detail, spans):  # type: ignore[no-untyped-def]
     episodes = defaultdict(list)
     for position, point in enumerate(entries):
         now = _at(point)
@@ -68,6 +80,8 @@ def _episodes(entries, taken_back, width, judge, monthly, detail):  # type: igno
         verdict = judge(point, window, detail)
         if verdict is not None:
             light, members = verdict
+            if any(first <= str(now.date()) <= last for first, last in spans):
+                light = "green"
             period = now.year * 12 + now.month - 1 if monthly else (now.date() - date(1970, 1, 1)).days
             episodes[period].append((now, light, members))
     for period, matches in episodes.items():
@@ -105,6 +119,24 @@ def _long(event: Event) -> bool:
     return event["long_rx_flag"] == "1"
 
 
+def _newborn(event: Event) -> bool:
+    if event["psn_type"] == "1401":
+        return True
+    if event["brdy"] is None:
+        return False
+    return 0 <= (_at(event).date() - date.fromisoformat(event["brdy"])).days <= 28
+
+
+def _oncology(event: Event) -> bool:
+    codes = [diagnosis["diag_code"] for diagnosis in event["diagnoses"] or []]
+    return any(code[0] == "C" or code[:3] == "Z51" for code in codes)
+
+
+def _away(event: Event) -> bool:
+    insured, here = event["insuplc_admdvs"], event["mdtrtarea_admvs"]
+    return insured is not None and here is not None and insured[:4] != here[:4]
+
+
 def _generics(event: Event, drugs: dict[str, tuple[str, bool]]) -> dict[str, int]:
     """Seconds of supply per generic of a settlement."""
     supply: dict[str, int] = defaultdict(int)
@@ -120,6 +152,9 @@ def _excepted(event: Event) -> bool:
 
 def _rolling(values, drugs):  # type: ignore[no-untyped-def]
     windows = [(values["short_window"], values["short_limit"]), (values["long_window"], values["long_limit"])]
+
+    def plain_reason(visit):  # type: ignore[no-untyped-def]
+        return _long(visit) or visit["med_type"].startswith("14") or _newborn(visit) or _oncology(visit)
 
     def reached(visits, now):  # type: ignore[no-untyped-def]
         best = None
@@ -140,7 +175,7 @@ def _rolling(values, drugs):  # type: ignore[no-untyped-def]
             return None
         rest = []
         for visit in visits:
-            if _long(visit) or visit["med_type"].startswith("14"):
+            if plain_reason(visit):
                 continue
             if not _generics(visit, drugs):
                 series = [
@@ -148,8 +183,7 @@ def _rolling(values, drugs):  # type: ignore[no-untyped-def]
                     for other in visits
                     if other["fixmedins_code"] == visit["fixmedins_code"]
                     and not _generics(other, drugs)
-                    and not _long(other)
-                    and not other["med_type"].startswith("14")
+                    and not plain_reason(other)
                 ]
                 count = len({other["mdtrt_id"] for other in series})
                 if 3 <= count <= (_at(series[-1]).date() - _at(series[0]).date()).days + 1:
@@ -199,7 +233,7 @@ def _stock(values, drugs):  # type: ignore[no-untyped-def]
         in_hand = reached(members, detail, _at(point), limit)
         if not in_hand:
             return None
-        rest = [entry for entry in members if not _long(entry)]
+        rest = [entry for entry in members if not _long(entry) and not _oncology(entry) and not _away(entry)]
         return lit(in_hand / limit, 0.5, muted=not reached(rest, detail, _at(point), limit)), members
 
     return "person", split, timedelta(days=values["window"]), judge

@@ -34,12 +34,12 @@ def test_help_names_every_command_of_the_contract() -> None:
         (
             "demo",
             "--input --institutions --drugs --speed --duration --data-dir --kafka-port --clickhouse-port --gateway-port"
-            " --console-port",
+            " --console-port --rules --exceptions",
         ),
         ("doctor", "--settings"),
         ("replay", "--speed FILE"),
         ("simulate", "--persons --days --seed --out"),
-        ("backtest", "--institutions --drugs --alerts --rules FILE"),
+        ("backtest", "--institutions --drugs --alerts --rules --exceptions FILE"),
     ],
 )
 def test_every_option_of_the_contract_is_there(command: str, options: str) -> None:
@@ -108,11 +108,12 @@ def test_replay_says_that_there_is_no_broker(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
-def test_a_rule_file_that_cannot_be_is_refused(tmp_path: Path) -> None:
-    rules, file = tmp_path / "rules.toml", tmp_path / "empty.jsonl"
-    rules.write_text("this is not a rule file")
+@pytest.mark.parametrize("option", ["--rules", "--exceptions"])
+def test_a_rule_or_exception_file_that_cannot_be_is_refused(tmp_path: Path, option: str) -> None:
+    wrong, file = tmp_path / "wrong.toml", tmp_path / "empty.jsonl"
+    wrong.write_text("this is not such a file")
     file.write_text("")
-    done = run("backtest", str(file), "--rules", str(rules))
+    done = run("backtest", str(file), option, str(wrong))
     assert done.returncode in (1, 2)
-    assert str(rules) in done.stderr.decode()
+    assert str(wrong) in done.stderr.decode()
     assert b"Traceback" not in done.stderr
