@@ -19,6 +19,8 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "treatment_series": "相关就诊为同一机构的连续治疗（透析、换药、输液等）",
     "oncology": "相关结算为肿瘤治疗",
     "newborn": "参保人为新生儿",
+    "condition": "医师另作诊断，病情已有变化",
+    "prescribed": "医院处方在药店取药",
     "away": "相关结算发生在参保地以外（外出就医、备药）",
 }
 
