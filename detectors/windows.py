@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -124,6 +124,18 @@ class Scope:
     tally: Tally
     day: Callable[[int], int]
     """The local day of an instant."""
+    needs: Mapping[str, int] = field(default_factory=dict)
+    """How long the rules that claim entries need these, by detector; ``retention`` is for all others."""
+
+    @cached_property
+    def claiming(self) -> tuple[AnyRule, ...]:
+        """The rules that claim the entries they need for longer than the others."""
+        return tuple(rule for rule in self.rules if rule.detector in self.needs)
+
+    @cached_property
+    def longest(self) -> int:
+        """How long anything is kept."""
+        return max((self.retention, *self.needs.values()))
 
     @cached_property
     def counting(self) -> tuple[AnyRule, ...]:
@@ -155,6 +167,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     packed: bytearray | None = None
     """The first ``packed_count`` entries as the last dump encoded them; derived."""
     packed_count: int = 0
+    claimed: int = 0
+    """So many of the oldest entries are beyond the retention and there because a rule claims them; derived."""
     peers: Cohort | None = None
     """What the persons of the partition teach; kept beside the ledgers."""
 
@@ -221,7 +235,9 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         entries.insert(index, entry)
         if self.seen is not None:
             self.seen.add(entry.event_id)
-        self.by_item = None
+        if self.by_item is not None:
+            for item in entry.named:
+                insort(self.by_item.setdefault(item, []), entry, key=_order)
         if index < self.packed_count:
             self.packed, self.packed_count = None, 0
         self._touch(index)
@@ -231,8 +247,11 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         """Note that a settlement was reversed at ``at``, also before it arrived; False if that (or an earlier time) was known."""
         if self.reversals is None:
             self.reversals = {}
-        known = self.reversals.get(settlement_id)
-        self.changed = (known is None or at < known) and at > self.floor
+        known, floor = self.reversals.get(settlement_id), self.floor
+        if known is not None and known <= floor < at and not self._holds(settlement_id):
+            # about to be forgotten: whether it was already must make no difference to who hears of the reversal again
+            known = None
+        self.changed = (known is None or at < known) and at > floor
         if not self.changed:
             return False
         self.reversals[settlement_id] = at
@@ -253,6 +272,10 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             return found
         return found[: bisect_right(found, _order(until), key=_order)]
 
+    def _holds(self, settlement_id: str) -> bool:
+        entries = self.entries if self.scope.claiming else self.entries[bisect_right(self.entries, self.floor, key=_at) :]
+        return any(entry.settlement_id == settlement_id for entry in entries)
+
     def reversed_at(self, settlement_id: str) -> int | None:
         """The earliest instant at which a settlement was taken back."""
         return self.reversals.get(settlement_id) if self.reversals else None
@@ -264,12 +287,23 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
 
     @property
     def floor(self) -> int:
-        """Entries at or before this instant are beyond what is kept.
+        """Entries at or before this instant come too late, and are kept only where a rule claims them.
 
         Measured from the third newest entry: one or two settlements with a date far in the future must not make a subject blind.
         """
         entries = self.entries
         return entries[-3].at - self.scope.retention if len(entries) >= 3 else BEGINNING
+
+    def floor_of(self, rule: AnyRule) -> int:
+        """The instant up to which entries are beyond what a rule needs."""
+        entries, scope = self.entries, self.scope
+        return entries[-3].at - scope.needs.get(rule.detector, scope.retention) if len(entries) >= 3 else BEGINNING
+
+    @property
+    def settled_until(self) -> int:
+        """Up to this instant, all that comes within the lateness has come."""
+        entries = self.entries
+        return entries[-3].at - self.scope.lateness if len(entries) >= 3 else BEGINNING
 
     def _touch(self, index: int, taken_back: int = BEGINNING) -> None:
         """Mark the episodes of every point whose window holds the entry at ``index`` and that may match.
@@ -293,7 +327,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     def _mark(self, rule: AnyRule, details: Sequence[str], at: int) -> None:
         period = rule.period(at)
         # an episode that reaches back to what was cleared away keeps the judgement it got when all of it was there
-        if rule.opens(period) <= self.floor:
+        if rule.opens(period) <= self.floor_of(rule):
             return
         if self.dirty is None:
             self.dirty = set()
@@ -325,31 +359,51 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
 
     def clear_away(self) -> None:
         """Drop what can no longer change any result, and the oldest entries above the cap."""
-        entries, floor = self.entries, self.floor
-        gone = bisect_right(entries, floor, key=_at) if entries and entries[0].at <= floor else 0
-        over = max(0, len(entries) - gone - self.scope.cap)
-        gone += over
-        if gone >= CLEAR_STEP or 2 * gone > len(entries):
-            self.scope.tally.over_cap += over
-            if self.seen is not None:
-                self.seen.difference_update(entry.event_id for entry in entries[:gone])
-            del entries[:gone]
-            self.by_item = None
-            self.packed, self.packed_count = None, 0
-            if self.usual:
-                day = self.scope.day(floor)
-                for rule in self.scope.counting:
-                    if rule.detector in self.usual:
-                        self.usual[rule.detector].forget(day // rule.usual_slot - rule.usual_slots)
+        entries, scope, floor = self.entries, self.scope, self.floor
+        old = bisect_right(entries, floor, key=_at) if entries and entries[0].at <= floor else 0
+        gone = old - self.claimed
+        gone += max(0, len(entries) - gone - scope.cap)
+        # what is claimed is looked through each time
+        if gone >= max(CLEAR_STEP, self.claimed // CLEAR_STEP) or 2 * gone > len(entries):
+            self._drop(old)
+            for rule in scope.counting:
+                if self.usual and rule.detector in self.usual:
+                    day = scope.day(self.floor_of(rule))
+                    self.usual[rule.detector].forget(day // rule.usual_slot - rule.usual_slots)
         if self.reversals:
             self._clear_reversals(floor)
         if self.memos:
-            for key in [key for key, memo in self.memos.items() if memo.opens <= floor]:
+            oldest = floor + scope.retention - scope.longest
+            for key in [key for key, memo in self.memos.items() if memo.opens <= oldest]:
                 del self.memos[key]
+
+    def _drop(self, old: int) -> None:
+        """Drop those of the first ``old`` entries that no rule claims, and the oldest entries above the cap."""
+        entries, scope = self.entries, self.scope
+        claims = [(rule, self.floor_of(rule)) for rule in scope.claiming]
+        kept = [
+            entry
+            for index, entry in enumerate(entries[:old] if claims else ())
+            if any(entry.at > floor and rule.claims(self, index) for rule, floor in claims)
+        ]
+        over = max(0, len(kept) + len(entries) - old - scope.cap)
+        scope.tally.over_cap += over
+        if over > len(kept):
+            old += over - len(kept)
+        kept = kept[over:]
+        if self.seen is not None:
+            self.seen.difference_update(entry.event_id for entry in entries[:old])
+            self.seen.update(entry.event_id for entry in kept)
+        entries[:old] = kept
+        self.claimed = len(kept)
+        self.by_item = None
+        self.packed, self.packed_count = None, 0
 
     def _clear_reversals(self, floor: int) -> None:
         reversals = self.reversals or {}
-        for key in [key for key, at in reversals.items() if at <= floor]:
+        held = self.entries[: bisect_right(self.entries, floor, key=_at)] if self.scope.claiming else []
+        claimed = {entry.settlement_id for entry in held}
+        for key in [key for key, at in reversals.items() if at <= floor and key not in claimed]:
             del reversals[key]
         if len(reversals) > self.scope.cap:
             newest = sorted(reversals.items(), key=lambda item: (item[1], item[0]))[-self.scope.cap :]
