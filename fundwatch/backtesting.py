@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def backtest_file(
         Calendar(settings.timezone),
         load_exceptions(exceptions or settings.exceptions, book),
     )
+    # what is loaded stays, and what a run keeps is hardly ever a cycle: looking for garbage as often as usual costs a sixth of the time
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,.0f} settlements"), TextColumn("{task.fields[rate]}"))
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as bar:
         task = bar.add_task("", total=None, rate="")
