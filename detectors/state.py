@@ -1,36 +1,38 @@
-"""Ledgers as bytes and back: a version byte, then msgpack."""
+"""Ledgers as bytes and back: a version byte, a checksum, then msgpack with the entries packed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final, Generic
+from typing import Final
+from zlib import crc32
 
 import msgspec
+import zstandard
 
 from detectors.errors import StateVersionError
+from detectors.packing import Packed, Rows
 from detectors.person import Visit
 from detectors.place import Sale
 from detectors.windows import EntryT, EpisodeKey, Ledger, Memo, Scope, Usual
 
-STATE_VERSION: Final = 2
+STATE_VERSION: Final = 3
 _VERSION_BYTE: Final = bytes([STATE_VERSION])
-_ARRAY_OF_FIVE: Final = b"\x95"  # msgpack: the five fields of _Stored
-_LONG_ARRAY: Final = b"\xdd"  # msgpack: an array with its length in four bytes
-PACK_FROM: Final = 8
-"""Shorter ledgers (most trace codes have one entry) are encoded faster than their encoding is kept."""
+_CHECK_BYTES: Final = 4
+KEEP_FROM: Final = 3
+"""Shorter ledgers (most trace codes have one entry) are packed anew at every dump: that is quicker than what keeping costs in memory."""
 
 
-class _Stored(msgspec.Struct, Generic[EntryT], array_like=True, gc=False):
-    entries: list[EntryT]
+class _Stored(msgspec.Struct, array_like=True, gc=False):
+    packed: Packed
     reversals: dict[str, int] | None = None
     memos: dict[str, Memo] | None = None
     dirty: set[EpisodeKey] | None = None
     usual: dict[str, Usual] | None = None
 
 
-_encoder: Final = msgspec.msgpack.Encoder()
-_decode_person = msgspec.msgpack.Decoder(_Stored[Visit]).decode
-_decode_place = msgspec.msgpack.Decoder(_Stored[Sale]).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Stored).decode
+_visits: Final = Rows(Visit)
+_sales: Final = Rows(Sale)
 
 
 class PersonState(Ledger[Visit], gc=False):
@@ -38,7 +40,7 @@ class PersonState(Ledger[Visit], gc=False):
 
     def dump(self) -> bytes:
         """The state as bytes, for :meth:`detectors.judge.Judge.person`."""
-        return _dump(self)
+        return _dump(self, _visits)
 
 
 class PlaceState(Ledger[Sale], gc=False):
@@ -46,54 +48,58 @@ class PlaceState(Ledger[Sale], gc=False):
 
     def dump(self) -> bytes:
         """The state as bytes, for :meth:`detectors.judge.Judge.place`."""
-        return _dump(self)
+        return _dump(self, _sales)
 
 
-def _dump(ledger: Ledger[Any]) -> bytes:
-    """A :class:`_Stored`, put together by hand so that entries which were dumped before need not be encoded again."""
-    entries = ledger.entries
-    if len(entries) < PACK_FROM:
-        return _VERSION_BYTE + _encoder.encode(
-            _Stored(entries, ledger.reversals, ledger.memos, ledger.dirty, ledger.usual)
-        )
+def _dump(ledger: Ledger[EntryT], rows: Rows[EntryT]) -> bytes:
     packed = ledger.packed
     if packed is None:
-        packed = ledger.packed = bytearray()
-    for entry in entries[ledger.packed_count :]:
-        _encoder.encode_into(entry, packed, -1)
-    ledger.packed_count = len(entries)
-    rest = (_encoder.encode(part) for part in (ledger.reversals, ledger.memos, ledger.dirty, ledger.usual))
-    return b"".join((_VERSION_BYTE, _ARRAY_OF_FIVE, _LONG_ARRAY, len(entries).to_bytes(4, "big"), packed, *rest))
+        packed = Packed([])
+        if len(ledger.entries) >= KEEP_FROM:
+            ledger.packed = packed
+    packed.catch_up(ledger.entries, rows)
+    body = _encode(_Stored(packed, ledger.reversals, ledger.memos, ledger.dirty, ledger.usual))
+    return b"".join((_VERSION_BYTE, _check(body), body))
 
 
 def load_person(scope: Scope, person_id: str, data: bytes | None) -> PersonState:
     """A new state, or the one that :meth:`PersonState.dump` gave; raises :class:`StateVersionError` for anything else."""
-    if data is None:
-        return PersonState(scope, "person", person_id, [])
-    stored = _read(data, _decode_person)
-    return PersonState(
-        scope, "person", person_id, stored.entries, stored.reversals, stored.memos, stored.dirty, stored.usual
-    )
+    state = PersonState(scope, "person", person_id, [])
+    if data is not None:
+        _fill(state, data, _visits)
+    return state
 
 
 def load_place(scope: Scope, kind: str, place_id: str, data: bytes | None) -> PlaceState:
     """A new state, or the one that :meth:`PlaceState.dump` gave; raises :class:`StateVersionError` for anything else."""
-    if data is None:
-        return PlaceState(scope, kind, place_id, [])
-    stored = _read(data, _decode_place)
-    return PlaceState(scope, kind, place_id, stored.entries, stored.reversals, stored.memos, stored.dirty, stored.usual)
+    state = PlaceState(scope, kind, place_id, [])
+    if data is not None:
+        _fill(state, data, _sales)
+    return state
 
 
-def _read(data: bytes, decode: Callable[[bytes | memoryview], _Stored[Any]]) -> _Stored[Any]:
+def _fill(ledger: Ledger[EntryT], data: bytes, rows: Rows[EntryT]) -> None:
     if data[:1] != _VERSION_BYTE:
         came = data[0] if data else "nothing"
         raise StateVersionError(
             f"expected state of version {STATE_VERSION}, got {came}; "
             "start with an empty data folder (or state topics) and replay, or run the version that wrote it"
         )
+    body = memoryview(data)[1 + _CHECK_BYTES :]
     try:
-        return decode(memoryview(data)[1:])
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if data[1 : 1 + _CHECK_BYTES] != _check(body):
+            raise ValueError("another checksum")
+        stored = _decode(body)
+        ledger.entries = stored.packed.unpack(rows)
+    except (msgspec.DecodeError, zstandard.ZstdError, ValueError) as error:
         raise StateVersionError(
             f"expected state of version {STATE_VERSION}, got bytes it cannot read ({error}); they are damaged"
         ) from None
+    if len(ledger.entries) >= KEEP_FROM:
+        ledger.packed = stored.packed
+    ledger.reversals, ledger.memos = stored.reversals, stored.memos
+    ledger.dirty, ledger.usual = stored.dirty, stored.usual
+
+
+def _check(body: bytes | memoryview) -> bytes:
+    return crc32(body).to_bytes(_CHECK_BYTES, "big")

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 import msgspec
 
+from detectors.packing import Packed
+
 if TYPE_CHECKING:
     from detectors.models.cohort import Cohort
     from detectors.rule import AnyRule
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 SCAN_LIMIT: Final = 32
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
 CLEAR_STEP: Final = 8
-"""Entries are cleared away by so many: each clearing makes the next dump encode the whole ledger anew."""
+"""Entries are cleared away by so many: each clearing zips the oldest block of what was dumped anew."""
 BEGINNING: Final = -(1 << 62)
 
 _at = attrgetter("at")
@@ -164,9 +166,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     """Event ids, for ledgers too long to look through; derived."""
     by_item: dict[str, list[EntryT]] | None = None
     """Entries per generic, built when a rule first asks; derived."""
-    packed: bytearray | None = None
-    """The first ``packed_count`` entries as the last dump encoded them; derived."""
-    packed_count: int = 0
+    packed: Packed | None = None
+    """The entries as the last dump packed them; derived."""
     claimed: int = 0
     """So many of the oldest entries are beyond the retention and there because a rule claims them; derived."""
     peers: Cohort | None = None
@@ -238,8 +239,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if self.by_item is not None:
             for item in entry.named:
                 insort(self.by_item.setdefault(item, []), entry, key=_order)
-        if index < self.packed_count:
-            self.packed, self.packed_count = None, 0
+        if self.packed is not None:
+            self.packed.inserted(index)
         self._touch(index)
         return True
 
@@ -273,7 +274,9 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         return found[: bisect_right(found, _order(until), key=_order)]
 
     def _holds(self, settlement_id: str) -> bool:
-        entries = self.entries if self.scope.claiming else self.entries[bisect_right(self.entries, self.floor, key=_at) :]
+        entries = (
+            self.entries if self.scope.claiming else self.entries[bisect_right(self.entries, self.floor, key=_at) :]
+        )
         return any(entry.settlement_id == settlement_id for entry in entries)
 
     def reversed_at(self, settlement_id: str) -> int | None:
@@ -382,22 +385,24 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         entries, scope = self.entries, self.scope
         claims = [(rule, self.floor_of(rule)) for rule in scope.claiming]
         kept = [
-            entry
-            for index, entry in enumerate(entries[:old] if claims else ())
-            if any(entry.at > floor and rule.claims(self, index) for rule, floor in claims)
+            index
+            for index in range(old if claims else 0)
+            if any(entries[index].at > floor and rule.claims(self, index) for rule, floor in claims)
         ]
         over = max(0, len(kept) + len(entries) - old - scope.cap)
         scope.tally.over_cap += over
         if over > len(kept):
             old += over - len(kept)
         kept = kept[over:]
+        claimed = [entries[index] for index in kept]
         if self.seen is not None:
             self.seen.difference_update(entry.event_id for entry in entries[:old])
-            self.seen.update(entry.event_id for entry in kept)
-        entries[:old] = kept
+            self.seen.update(entry.event_id for entry in claimed)
+        entries[:old] = claimed
         self.claimed = len(kept)
         self.by_item = None
-        self.packed, self.packed_count = None, 0
+        if self.packed is not None:
+            self.packed.dropped(old, kept)
 
     def _clear_reversals(self, floor: int) -> None:
         reversals = self.reversals or {}
