@@ -17,7 +17,7 @@ import msgspec
 
 from detectors.errors import StateVersionError
 from detectors.models.features import GROUPS, NAMES, WIDTH, group_of, measure
-from detectors.models.peers import Peers, Reading, Stored, load_peers
+from detectors.models.peers import PeerReader, Peers, Reading, Stored, check, load_peers
 from detectors.person import NO_VISIT, Visit
 from detectors.windows import Ledger
 from schemas.instants import DAY, Calendar
@@ -35,6 +35,8 @@ quiet time too: it builds nothing."""
 KEPT_SNAPSHOTS: Final = 64
 """Weeks back to which a settlement can still be judged again: a reversal changes what lies up to the widest window of any rule before it,
 and findings of that time speak to others of theirs."""
+DECODED: Final = 8
+"""Snapshots held decoded: a month that is judged again asks for those of its weeks."""
 GRACE: Final = DAY
 """On top of the lateness."""
 MAIN: Final = "main"
@@ -105,9 +107,12 @@ class Cohort:
         self._open: dict[int, list[Sample]] = {}
         self._groups: dict[str, Peers] = {}
         """As of the newest snapshot."""
+        self._stored: dict[str, Stored] = {}
+        """The same as they are kept."""
         self._snapshots: dict[int, bytes] = {}
-        self._read: dict[int, dict[str, Peers]] = {}
-        """Older snapshots that were asked for lately."""
+        self._decoded: dict[int, dict[str, Stored]] = {}
+        """Groups of the snapshots that were asked for lately."""
+        self._reader: PeerReader | None = None
         self._changed: set[str] = set()
         self._aim(0)
 
@@ -167,25 +172,35 @@ class Cohort:
     def _build(self, week: int) -> None:
         """Learn what is closed before ``week`` and keep it as that week's snapshot."""
         closed = self._week_start(week) - self._grace
+        learned: set[str] = set()
         count, total, scored = 0, 0.0, 0
         for slot in sorted(slot for slot in self._open if slot < week):
             for sample in sorted(self._open.pop(slot), key=_order):
-                score = self._learn(sample, closed)
+                found = self._find_sample(sample, closed)
+                if found is None:
+                    continue
+                group, values = found
+                if group not in self._groups:
+                    self._groups[group] = Peers()
+                score = self._groups[group].learn(values)
+                learned.add(group)
                 count += 1
                 if score is not None:
                     total, scored = total + score, scored + 1
             self._heard = max(self._heard, slot)
-        stored = {name: self._groups[name].dump() for name in GROUPS if name in self._groups}
+        for name in learned:
+            self._stored[name] = self._groups[name].dump()
+        stored = {name: self._stored[name] for name in GROUPS if name in self._stored}
         self._snapshots[week] = _encode(Learned(week, stored, count, total / scored if scored else 0.0))
         self._built = week
         for old in [old for old in self._snapshots if old <= week - KEPT_SNAPSHOTS]:
             del self._snapshots[old]
         for slot in [slot for slot in self._open if slot > week + AHEAD]:
             del self._open[slot]
-        self._read.clear()
         self._changed |= {MAIN, _ring_row(week)}
 
-    def _learn(self, sample: Sample, closed: int) -> float | None:
+    def _find_sample(self, sample: Sample, closed: int) -> tuple[str, list[float]] | None:
+        """Its group and features; None if it is not to be learned."""
         ledger = self._find(sample.person_id)
         index = bisect_left(ledger.entries, (sample.at, sample.event_id), key=_order)
         if index == len(ledger.entries) or ledger.entries[index].event_id != sample.event_id:
@@ -200,10 +215,7 @@ class Cohort:
             or self._flagged(ledger, index)
         ):
             return None
-        peers = self._groups.get(group)
-        if peers is None:
-            peers = self._groups[group] = Peers()
-        return peers.learn(measure(ledger.window(index, WIDTH), self._day))
+        return group, measure(ledger.window(index, WIDTH), self._day)
 
     # -- asking
 
@@ -214,23 +226,24 @@ class Cohort:
         """
         entry = window[-1]
         group = group_of(entry.flags)
-        peers = None if group is None else self._of(self._week(entry.at)).get(group)
-        if group is None or peers is None or peers.warming_up:
+        stored = None if group is None else self._of(self._week(entry.at)).get(group)
+        if group is None or stored is None:
             return None
+        if self._reader is None:
+            self._reader = PeerReader()
         values = measure(window, self._day)
-        reading = peers.read(values)
+        reading = self._reader.read(stored, values)
         return None if reading is None else PeerReading(group, dict(zip(NAMES, values, strict=True)), reading)
 
-    def _of(self, week: int) -> dict[str, Peers]:
-        if week == self._built:
-            return self._groups
-        groups = self._read.get(week)
+    def _of(self, week: int) -> dict[str, Stored]:
+        groups = self._decoded.get(week)
         if groups is None:
             data = self._snapshots.get(week)
-            groups = {} if data is None else _groups(_decode_learned(data))
-            while len(self._read) > 1:
-                del self._read[next(iter(self._read))]
-            self._read[week] = groups
+            if data is None:
+                return {}
+            if len(self._decoded) >= DECODED:
+                del self._decoded[next(iter(self._decoded))]
+            groups = self._decoded[week] = _decode_learned(data).groups
         return groups
 
     def history(self) -> list[Learned]:
@@ -266,19 +279,19 @@ class Cohort:
             if MAIN in rows:
                 main = _decode_main(rows[MAIN][1:])
                 self._built, self._heard, self._open = main.built, main.heard, main.open
-            learned = [_decode_learned(data[1:]) for name, data in rows.items() if name != MAIN]
+            learned = [(_decode_learned(data[1:]), data[1:]) for name, data in rows.items() if name != MAIN]
         except msgspec.DecodeError as error:
             raise StateVersionError(f"expected models, got bytes that cannot be read ({error}); replay") from None
-        # a ring row of a week that is long past was not written over if weeks were quiet
-        known = [one for one in learned if self._built - KEPT_SNAPSHOTS < one.week <= self._built]
-        self._snapshots = {one.week: _encode(one) for one in known}
-        for one in known:
+        for one, data in learned:
+            # a ring row of a week that is long past was not written over if weeks were quiet
+            if not self._built - KEPT_SNAPSHOTS < one.week <= self._built:
+                continue
+            self._snapshots[one.week] = data
+            for stored in one.groups.values():
+                check(stored)
             if one.week == self._built:
-                self._groups = _groups(one)
-
-
-def _groups(learned: Learned) -> dict[str, Peers]:
-    return {name: load_peers(stored) for name, stored in learned.groups.items()}
+                self._stored = one.groups
+                self._groups = {name: load_peers(stored) for name, stored in one.groups.items()}
 
 
 def _ring_row(week: int) -> str:

@@ -25,6 +25,7 @@ SEED: Final = 5
 QUANTILE: Final = 0.95
 """Of features and of anomaly scores. From 64 samples a higher one would be the largest alone."""
 _PARAMETERS: Final = (TREES, HEIGHT, WINDOW, SEED, QUANTILE, len(NAMES))
+MASSES: Final = 2 * TREES * (2 ** (HEIGHT + 1) - 1)
 _MARKERS: Final = struct.Struct("<21d2B")
 """River's P² state: q, 5 increments, 5 desired positions, 5 positions, 5 heights, how many are filled, whether they are sorted."""
 
@@ -32,7 +33,7 @@ _MARKERS: Final = struct.Struct("<21d2B")
 class _Filling(msgspec.Struct, array_like=True):
     """A P² estimator; increments and desired positions hang on the count alone and are kept once per group."""
 
-    positions: list[float]
+    positions: list[int]
     heights: list[float]
 
 
@@ -41,7 +42,7 @@ class Stored(msgspec.Struct, array_like=True):
 
     river: str
     model: str
-    parameters: list[float]
+    parameters: tuple[int | float, ...]
     turned: bool
     count: int
     desired: list[float]
@@ -68,7 +69,7 @@ class Peers:
     """Learns from samples of one group. Until the first window is full it is warming up and says nothing."""
 
     def __init__(self) -> None:
-        self._trees: Any = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOW, seed=SEED)
+        self._trees, self._nodes = _grown()
         self._filling = _estimators()
         self._limits: list[float] = []
 
@@ -98,62 +99,45 @@ class Peers:
         self._limits = limits
         self._filling = _estimators()
 
-    def read(self, values: Sequence[float]) -> Reading | None:
-        """Hold a person's features (as measured) against the group; None while warming up."""
-        if self.warming_up:
-            return None
-        features = scaled(values)
-        *limits, limit = self._limits
-        excess = {
-            name: value - most for (name, value), most in zip(features.items(), limits, strict=True) if value > most
-        }
-        return Reading(
-            self._trees.score_one(features),
-            limit,
-            tuple(sorted(excess, key=lambda name: (-excess[name], name))),
-            {name: unscaled(name, most) for name, most in zip(NAMES, limits, strict=True)},
-        )
-
     def dump(self) -> Stored:
         """The group as plain numbers."""
         states = [_MARKERS.unpack(quantile._quantile.__getstate__()) for quantile in self._filling]
         return Stored(
             river=RIVER,
             model=MODEL,
-            parameters=list(_PARAMETERS),
+            parameters=_PARAMETERS,
             turned=not self._trees._first_window,
             count=self._trees.counter,
             desired=list(states[0][6:11]),
             filled=states[0][21],
             sorted=bool(states[0][22]),
-            filling=[_Filling(list(state[11:16]), list(state[16:21])) for state in states],
+            filling=[_Filling([int(position) for position in state[11:16]], list(state[16:21])) for state in states],
             limits=self._limits,
-            masses=bytes(mass for node in self._nodes() for mass in (node.l_mass, node.r_mass)),
+            masses=bytes(mass for node in self._nodes for mass in (node.l_mass, node.r_mass)),
         )
 
-    def _nodes(self) -> list[Any]:
-        return [node for tree in self._trees.trees for node in tree.iter_dfs()]
 
-
-def load_peers(stored: Stored) -> Peers:
-    """What :meth:`Peers.dump` gave; raises :class:`StateVersionError` for numbers of another River, model or parameters."""
-    came = (stored.river, stored.model, tuple(stored.parameters))
+def check(stored: Stored) -> None:
+    """Raise :class:`StateVersionError` for numbers of another River, model or parameters."""
+    came = (stored.river, stored.model, stored.parameters)
     expected = (RIVER, MODEL, _PARAMETERS)
     if came != expected:
         raise StateVersionError(
             f"expected a model of River {expected[0]}, {MODEL} {expected[2]}, got one of River {came[0]}, {came[1]} {came[2]}; "
             "start with an empty data folder (or state topics) and replay, or run the version that wrote it"
         )
+    if len(stored.masses) != MASSES or len(stored.filling) != len(NAMES) + 1:
+        raise StateVersionError(f"expected {MASSES} masses, got {len(stored.masses)}; the model is damaged, replay")
+
+
+def load_peers(stored: Stored) -> Peers:
+    """What :meth:`Peers.dump` gave; raises :class:`StateVersionError` for anything :func:`check` refuses."""
+    check(stored)
     peers = Peers()
-    # River grows its trees at the first sample; with the seed they come out the same, and their masses are set after it
-    peers._trees.learn_one(dict.fromkeys(NAMES, 0.0))
-    nodes = peers._nodes()
-    masses = stored.masses
-    if len(masses) != (2 * len(nodes) if masses else 0) or len(stored.filling) != len(NAMES) + 1:
-        raise StateVersionError(f"expected {2 * len(nodes)} masses, got {len(masses)}; the model is damaged, replay")
-    for number, node in enumerate(nodes):
-        node.l_mass, node.r_mass = masses[2 * number : 2 * number + 2] if masses else (0, 0)
-    peers._trees.counter, peers._trees._first_window = stored.count, not stored.turned
+    trees = peers._trees
+    for node, filling, turned in zip(peers._nodes, stored.masses[::2], stored.masses[1::2], strict=True):
+        node.l_mass, node.r_mass = filling, turned
+    trees.counter, trees._first_window = stored.count, not stored.turned
     for quantile, one in zip(peers._filling, stored.filling, strict=True):
         fixed = _MARKERS.unpack(quantile._quantile.__getstate__())[:6]
         quantile._quantile.__setstate__(
@@ -162,6 +146,52 @@ def load_peers(stored: Stored) -> Peers:
         quantile._is_updated = stored.filled > 0
     peers._limits = list(stored.limits)
     return peers
+
+
+class PeerReader:
+    """Holds persons against groups as stored: one set of River's trees, given the masses of whichever group is asked.
+
+    Growing trees takes some milliseconds, giving them masses 50 µs.
+    """
+
+    def __init__(self) -> None:
+        self._trees, self._nodes = _grown()
+        self._trees._first_window = False
+        self._held: Stored | None = None
+
+    def read(self, stored: Stored, values: Sequence[float]) -> Reading | None:
+        """A person's features (as measured) against the group; None while that warms up."""
+        if not stored.limits:
+            return None
+        if stored is not self._held:
+            for node, mass in zip(self._nodes, stored.masses[1::2], strict=True):
+                node.r_mass = mass
+            self._held = stored
+        features = scaled(values)
+        *limits, limit = stored.limits
+        excess = {
+            name: value - most for (name, value), most in zip(features.items(), limits, strict=True) if value > most
+        }
+        return Reading(
+            float(self._trees.score_one(features)) if stored.turned else 0.0,
+            limit,
+            tuple(sorted(excess, key=lambda name: (-excess[name], name))),
+            {name: unscaled(name, most) for name, most in zip(NAMES, limits, strict=True)},
+        )
+
+
+def _grown() -> tuple[Any, list[Any]]:
+    """Half-space trees with all their nodes, depth first.
+
+    River grows them at the first sample, with the seed always the same; that sample is taken out again.
+    """
+    trees: Any = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOW, seed=SEED)
+    trees.learn_one(dict.fromkeys(NAMES, 0.0))
+    trees.counter = 0
+    nodes = [node for tree in trees.trees for node in tree.iter_dfs()]
+    for node in nodes:
+        node.l_mass = 0
+    return trees, nodes
 
 
 def _estimators() -> list[Quantile]:

@@ -19,6 +19,8 @@ from schemas.instants import Calendar
 
 CERTAINTY: Final = 0.5
 """The score where the peers' high quantile is reached."""
+FREQUENCY: Final = ("otp_cnt_7d", "otp_cnt", "otp_cnt_90d")
+"""One of these must be beyond the peers': whatever else is unusual about few visits is not for this family."""
 SHOWN: Final = 5
 """Features named in an explanation, those furthest beyond the peers first."""
 
@@ -39,6 +41,7 @@ class UnusualPattern(Rule[Visit]):
         self.width = WIDTH
         self._visits = setting.whole("visits")
         self._beyond = setting.whole("beyond")
+        self._doubt = setting.number("doubt")
 
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit before which enough entries lie within 30 days."""
@@ -64,6 +67,9 @@ class UnusualPattern(Rule[Visit]):
         reading = found.reading
         score = round(1 - (1 - CERTAINTY) * (1 - reading.score) / (1 - reading.limit), 4)
         score, light = weigh(score, muted=muted)
+        if light == "red":
+            # what is red may hold up a settlement: that takes a limit somebody has written down
+            light = "yellow"
         told_of = reading.beyond[:SHOWN]
         features: Features = {
             "risk_sco": round(reading.score, 4),
@@ -89,8 +95,10 @@ class UnusualPattern(Rule[Visit]):
         found = peers.read(window)
         if found is None:
             return None
-        unusual = found.reading.score > found.reading.limit and len(found.reading.beyond) >= self._beyond
-        return found if unusual else None
+        reading = found.reading
+        far = 1 - reading.score <= self._doubt * (1 - reading.limit)
+        frequent = any(name in reading.beyond for name in FREQUENCY)
+        return found if far and frequent and len(reading.beyond) >= self._beyond else None
 
     def explain(self, features: Features) -> str:
         """For example 就诊模式与同类人群（…）明显不同（异常分0.97，同类高分位0.93）：30天门诊次数12（同类2）、…，请核实。"""
