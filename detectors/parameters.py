@@ -9,12 +9,12 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+import detectors.rules as shelves
 from detectors.errors import RuleFileError
 from detectors.exemptions import REASONS
 from schemas.instants import DAY, HOUR, MINUTE, SECOND
 
 SHIPPED: Final = Path(__file__).with_name("rules.toml")
-RULE_FILES: Final = Path(__file__).with_name("rules")
 SECONDS_PER: Final[dict[str, int]] = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 
 Episode = Literal["day", "month", "quarter"]
@@ -75,9 +75,19 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
         return self.general["lateness"].seconds
 
     @property
-    def ledger_cap(self) -> int:
-        """Entries kept per subject at most."""
-        return int(self.general["ledger_cap"].value)
+    def person_cap(self) -> int:
+        """Entries kept of a person at most."""
+        return int(self.general["person_cap"].value)
+
+    @property
+    def place_cap(self) -> int:
+        """Entries kept of a place at most."""
+        return int(self.general["place_cap"].value)
+
+    @property
+    def code_room(self) -> int:
+        """Characters of item and trace codes that an entry keeps at most."""
+        return int(self.general["code_room"].value)
 
     def rule(self, detector: str) -> RuleSetting:
         """The setting of one detector; KeyError if there is none."""
@@ -108,7 +118,8 @@ def load_rules(path: str | Path | None = None) -> RuleBook:
     """
     shipped = _read(SHIPPED)
     general = {name: _parameter(f"general.{name}", table) for name, table in shipped["general"].items()}
-    tables = [_read(file) for file in sorted(RULE_FILES.glob("*.toml"))]
+    # the folders from which rules are imported: one, unless somebody added another to the package's path
+    tables = [_read(file) for folder in shelves.__path__ for file in sorted(Path(folder).glob("*.toml"))]
     rules = {table["detector"]: _setting(table.pop("detector"), table) for table in tables}
     if path is not None:
         own = _read(Path(path))

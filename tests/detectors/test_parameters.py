@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
+import detectors.rules
 from detectors import RuleFileError, load_rules
-from detectors.parameters import RULE_FILES
 
 
 def test_shipped_rules_say_what_why_and_between() -> None:
     book = load_rules()
     assert {rule.detector.partition(".")[2] for rule in book.rules} == {
-        file.stem for file in RULE_FILES.glob("*.py")
+        file.stem for folder in detectors.rules.__path__ for file in Path(folder).glob("*.py")
     } - {"__init__"}
     assert book.lateness == 48 * 3600
-    assert book.ledger_cap == 20_000
+    assert (book.person_cap, book.place_cap, book.code_room) == (1_000, 20_000, 800)
     for rule in book.rules:
         assert rule.title
         assert rule.basis
