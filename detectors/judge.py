@@ -52,7 +52,7 @@ class Judge:
         # a reversal must still find the terminal, collector and trace codes of its original while it can change a place's alert
         self._person_scope = self._scope("person", reach)
         self._place_scopes = {kind: self._scope(kind, 0) for kind in kinds}
-        self._reader = Reader(reference, self.kinds, calendar)
+        self._reader = Reader(reference, self.kinds, calendar, tally=self.tally, code_room=book.code_room)
 
     def _scope(self, subject: str, at_least: int) -> Scope:
         rules = tuple(rule for rule in self.rules.values() if rule.subject == subject)
@@ -62,7 +62,7 @@ class Judge:
             rules,
             lateness,
             max([at_least, *(rule.needs if rule.near is None else rule.near for rule in rules)]) + late,
-            self.book.ledger_cap,
+            self.book.person_cap if subject == "person" else self.book.place_cap,
             self.tally,
             self.calendar.day,
             {rule.detector: rule.needs + late for rule in rules if rule.near is not None},
@@ -113,7 +113,10 @@ class Judge:
         at = self.calendar.instant(settlement.settled_at)
         visit = self._reader.visit(settlement, at)
         if settlement.kind == "REVERSE":
-            original = settlement.original_id or ""
+            original = self._reader.known(settlement.original_id)
+            if not original:
+                state.changed = False
+                return []
             state.take_back(original, at)
             named = (*state.find(original), visit)
             return self._reader.reversal_facts(settlement.person_id, visit.event_id, original, at, named)

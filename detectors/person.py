@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from detectors.reference import Drug, Reference
-from detectors.windows import Entry
+from detectors.windows import Entry, Tally
 from schemas.fact import (
     AWAY,
     CHRONIC,
@@ -29,6 +29,8 @@ from schemas.settlement import Code, Line, Settlement, code
 
 PHARMACY_CARE: Final = frozenset({"41", "9929"})
 DRUG_ITEMS: Final = frozenset({"101", "102", "105", "106"})
+LONGEST_ID: Final = 128
+"""Characters; the contract allows no longer identifiers where it requires one."""
 NO_VISIT: Final = PHARMACY | INPATIENT
 EPOCH: Final = date(1970, 1, 1)
 NEWBORN_DAYS: Final = 28
@@ -61,7 +63,17 @@ class Visit(Entry, array_like=True, gc=False):
 class Reader:
     """Reads settlements against the reference files, and tells places of the kinds that some rule looks at."""
 
-    def __init__(self, reference: Reference, kinds: Iterable[PlaceKind], calendar: Calendar) -> None:
+    def __init__(
+        self,
+        reference: Reference,
+        kinds: Iterable[PlaceKind],
+        calendar: Calendar,
+        *,
+        tally: Tally | None = None,
+        code_room: int = 10 * LONGEST_ID,
+    ) -> None:
+        self._tally = tally or Tally()
+        self._code_room = code_room
         self._drugs = reference.drugs
         self._watched = reference.monitored
         wanted = frozenset(kinds)
@@ -97,14 +109,14 @@ class Reader:
             flags,
             items,
             "" if flags & NO_VISIT else settlement.visit_id,
-            settlement.terminal_id or "",
-            settlement.collector_id or "",
+            self.known(settlement.terminal_id),
+            self.known(settlement.collector_id),
             supplies,
             traces,
             fen(settlement.fee),
             drug_fee,
             watched_fee,
-            diagnosis,
+            self.known(diagnosis),
             self._begun(settlement.begun_on) if flags & INPATIENT and settlement.begun_on else 0,
         )
 
@@ -128,6 +140,8 @@ class Reader:
         drug_fee = watched_fee = 0
         for line in lines:
             item = line.item_code
+            if item is not None and len(item) > LONGEST_ID:
+                item = self.known(item) or None
             if item is not None:
                 drug = known.get(item)
                 if drug is not None or line.supply_days is not None or code(line.item_type) in DRUG_ITEMS:
@@ -139,7 +153,26 @@ class Reader:
                         watched_fee += amount
             if line.trace_codes:
                 traces.update(dict.fromkeys(line.trace_codes))
+        if LONGEST_ID * (len(supplies) + len(traces)) > self._code_room:
+            self._cut(supplies, traces)
         return tuple(supplies), tuple(supplies.values()), tuple(traces), drug_fee, watched_fee
+
+    def _cut(self, *kinds: dict[str, Any]) -> None:
+        """Leave the codes that find room in an entry: a message may be of 256 KiB, and its person's state holds a thousand entries."""
+        room = self._code_room
+        for codes in kinds:
+            for name in list(codes):
+                room -= len(name)
+                if room < 0:
+                    del codes[name]
+                    self._tally.cut += 1
+
+    def known(self, identifier: str | None) -> str:
+        """An optional identifier, empty if there is none or if it is longer than any."""
+        if identifier is None or len(identifier) <= LONGEST_ID:
+            return identifier or ""
+        self._tally.cut += 1
+        return ""
 
     def facts(self, settlement: Settlement, visit: Visit) -> list[Fact]:
         """What the places of a SETTLE are told."""
@@ -160,6 +193,8 @@ class Reader:
                     if line.item_code is not None
                     and ((drug := self._drugs.get(line.item_code)) is not None and drug.monitored)
                 )
+                if LONGEST_ID * len(codes) > self._code_room:
+                    self._cut(codes)
                 facts.append(Fact("institution", institution, *told, "", items, tuple(codes)))
         if self._agents and visit.agent_id:
             facts.append(Fact("agent", visit.agent_id, *told))
@@ -226,7 +261,7 @@ def _standing(
 
 def _relation(settlement: Settlement) -> str:
     relation = settlement.collector_relation
-    return "" if relation is None else code(relation).lstrip("0")
+    return "" if relation is None else code(relation).lstrip("0")[:LONGEST_ID]
 
 
 def _diagnosis(settlement: Settlement) -> tuple[str, bool]:

@@ -79,6 +79,8 @@ class Tally:
     """Older than what the ledger keeps: not judged."""
     over_cap: int = 0
     """Entries dropped because a ledger reached its cap."""
+    cut: int = 0
+    """Item and trace codes beyond what an entry keeps, and ids longer than any: not judged."""
 
 
 class Usual(msgspec.Struct, array_like=True, gc=False):
