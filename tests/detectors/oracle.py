@@ -63,7 +63,12 @@ def expected(
     return found
 
 
-DAILY = ("frequent_visits.institutions_per_day", "agent_buying.shared_terminal", "agent_buying.same_drug_rush")
+DAILY = (
+    "frequent_visits.institutions_per_day",
+    "agent_buying.returning_group",
+    "agent_buying.shared_terminal",
+    "agent_buying.same_drug_rush",
+)
 
 
 def _episodes(entries, taken_back, width, judge, monthly, detail, spans):  # type: ignore[no-untyped-def]

@@ -196,3 +196,88 @@ def test_entries_of_an_item_are_in_order_up_to_the_point() -> None:
     assert made.of_item("g", entries[2]) == [entries[0], entries[2]]
     assert made.of_item("h", entries[1]) == [entries[1]]
     assert made.of_item("unknown", entries[1]) == []
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_a_later_reversal_is_new_once_the_first_is_beyond_retention(cleared: bool) -> None:
+    """Whether the first was already forgotten hangs on when the last batch ended, so it must not tell."""
+    made = fill(0)
+    made.take_back("E0", HOUR)
+    for day in (18, 19, 20):
+        made.insert(entry(day * DAY))
+    if cleared:
+        made.clear_away()
+    assert made.take_back("E0", 19 * DAY)
+    assert not made.take_back("E0", 19 * DAY)
+    assert not made.take_back("E0", HOUR)
+
+
+class Claiming(Pair):
+    """Needs for a hundred days what lies within a second of something else."""
+
+    detector = "test.claiming"
+    near = 1
+
+    @property
+    def needs(self) -> int:
+        return 100 * DAY
+
+    def claims(self, ledger: Ledger[Entry], index: int) -> bool:
+        at = ledger.entries[index].at
+        return any(other is not ledger.entries[index] and abs(other.at - at) <= 1 for other in ledger.entries)
+
+
+def claiming(*instants: int) -> Ledger[Entry]:
+    rules = (Pair(), Claiming())
+    scope = Scope(rules, 2 * DAY, 10 * DAY, 1000, Tally(), lambda at: at // DAY, {"test.claiming": 100 * DAY})
+    made = Ledger(scope, "person", "P", [])
+    for at in instants:
+        made.insert(entry(at))
+    return made
+
+
+def test_what_a_rule_claims_stays_until_that_rule_needs_it_no_more() -> None:
+    old = [day * DAY + second for day in range(3) for second in (0, 10, 11)]
+    made = claiming(*old, 50 * DAY, 51 * DAY, 52 * DAY)
+    made.take_back("E10", 43 * DAY)
+    made.clear_away()
+    pairs = [at for at in old if at % DAY]
+    assert [known.at for known in made.entries] == [*pairs, 50 * DAY, 51 * DAY, 52 * DAY]
+    assert made.claimed == len(pairs)
+    assert not made.insert(entry(10))
+    assert not made.insert(entry(12))
+    assert made.scope.tally.too_old == 1
+    for day in (*range(60, 70), 101, 102, 103):
+        made.insert(entry(day * DAY))
+    made.clear_away()
+    assert [known.at for known in made.entries if known.at < 100 * DAY] == [at for at in pairs if at > DAY]
+    assert made.reversed_at("E10") is None
+
+
+def test_reversals_of_what_is_claimed_are_kept_and_change_only_the_claiming_rule() -> None:
+    made = claiming(10, 11, *(20 * DAY + number for number in range(0, 1000, 100)))
+    made.take_back("E10", 15 * DAY)
+    made.insert(entry(40 * DAY))
+    made.insert(entry(41 * DAY))
+    made.insert(entry(42 * DAY))
+    made.clear_away()
+    assert [known.at for known in made.entries] == [10, 11, 40 * DAY, 41 * DAY, 42 * DAY]
+    assert made.reversed_at("E10") == 15 * DAY
+    assert not made.take_back("E10", 41 * DAY)
+    made.dirty = None
+    assert made.take_back("E11", 41 * DAY)
+    assert made.dirty is None
+    late = claiming(10, 11, 40 * DAY, 41 * DAY, 42 * DAY)
+    late.dirty = None
+    late._touch(1)
+    assert {rule for rule, _, _ in late.dirty or ()} == {"test.claiming"}
+
+
+def test_the_cap_counts_what_is_claimed_too() -> None:
+    made = claiming(*range(100), *(20 * DAY + 100 * number for number in range(50)))
+    object.__setattr__(made.scope, "cap", 60)
+    made.insert(entry(40 * DAY))
+    made.insert(entry(41 * DAY))
+    made.insert(entry(42 * DAY))
+    made.clear_away()
+    assert [made.entries[0].at, len(made.entries), made.scope.tally.over_cap] == [43, 60, 43]
