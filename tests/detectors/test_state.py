@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +13,8 @@ from hypothesis import strategies as st
 from detectors import PersonState, StateVersionError
 from detectors.state import STATE_VERSION
 from detectors.windows import Memo, Usual
+from schemas.instants import DAY
+from schemas.topics import PERSON_STATE, Topics
 from tests.detectors.harness import START, decode, drug, event, judge, reversal
 from tests.detectors.test_packing import visit
 
@@ -95,3 +99,67 @@ def test_full_blocks_are_packed_once_also_after_a_restart() -> None:
     state.entries += [visit(number) for number in range(70, 80)]
     assert CORE.person("P1", state.dump()).entries == state.entries
     assert state.packed.blocks[0] is block
+
+
+def shopper(count: int, seed: int) -> PersonState:
+    """A person with so many purchases at a few pharmacies, ids of the national form, serials and prices random."""
+    draw = random.Random(seed)
+    state = person(0)
+    for number in range(count):
+        pharmacy = f"P32068{draw.randrange(6):06d}"
+        fee = draw.randrange(2_000, 15_000)
+        at = 1_750_000_000 + number * 7 * DAY + draw.randrange(50_000)
+        made = visit(
+            number,
+            at=at,
+            event_id=f"{pharmacy}{CORE.calendar.moment(at):%Y%m%d%H%M%S}{draw.randrange(10**10):010d}",
+            settlement_id=str(draw.randrange(10**14, 10**15)),
+            institution_id=pharmacy,
+            terminal_id=f"{pharmacy}-T{draw.randrange(3)}",
+            fund=fee * 6 // 10,
+            items=(f"G{draw.randrange(12):03d}",),
+            supplies=(draw.randrange(1, 15) * DAY,),
+            trace_codes=(str(draw.randrange(10**19, 10**20)),),
+            fee=fee,
+            drug_fee=fee,
+            watched_fee=draw.choice([0, fee]),
+        )
+        state.entries.append(made)
+    return state
+
+
+def test_a_year_of_settlements_takes_two_kilobytes() -> None:
+    sizes = [len(shopper(36, seed).dump()) for seed in range(20)]
+    assert sum(sizes) / len(sizes) < 2_048
+
+
+def test_a_full_ledger_of_ordinary_settlements() -> None:
+    assert len(shopper(CORE.book.person_cap, 1).dump()) < 64_000
+
+
+def test_the_largest_person_fits_a_message() -> None:
+    core, draw = judge(), random.Random(2)
+
+    def longest() -> str:
+        return "".join(chr(draw.randrange(0x20000, 0x2A6DF)) for _ in range(128))  # four bytes a character
+
+    codes = [longest() for _ in range(20)]
+    state = core.person("P1", None)
+    for number in range(core.book.person_cap + 10):
+        at = START + timedelta(minutes=number)
+        made = event(
+            number, at, event_id=longest(), setl_id=longest(), mdtrt_id=longest(), fixmedins_code=longest(), med_type="11",
+            dev_no=longest(), agnter_certno=longest(), diagnoses=[{"diag_code": longest()}],
+            lines=[drug(draw.choice(codes), 7, longest()) for _ in range(9)],
+        )  # fmt: skip
+        core.settle(state, decode(made))
+        core.settle(state, decode(reversal(number, at, made, event_id=longest(), orig_setl_id=longest())))
+        state.dirty = None
+    core.review(state)
+    assert len(state.entries) == core.book.person_cap
+    assert core.tally.over_cap == 10
+    assert core.tally.cut > 1_000
+    topic = next(topic for topic in Topics().all() if topic.name == PERSON_STATE)
+    data = state.dump()
+    assert 2_000_000 < len(data) < int(topic.config["max.message.bytes"])
+    assert core.person("P1", data).entries == state.entries
