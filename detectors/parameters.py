@@ -86,7 +86,7 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def code_room(self) -> int:
-        """Characters of item and trace codes that an entry keeps at most."""
+        """Bytes of item and trace codes that an entry keeps at most."""
         return int(self.general["code_room"].value)
 
     def rule(self, detector: str) -> RuleSetting:

@@ -31,6 +31,8 @@ PHARMACY_CARE: Final = frozenset({"41", "9929"})
 DRUG_ITEMS: Final = frozenset({"101", "102", "105", "106"})
 LONGEST_ID: Final = 128
 """Characters; the contract allows no longer identifiers where it requires one."""
+FEW_CODES: Final = 3
+"""So many find room in any entry."""
 NO_VISIT: Final = PHARMACY | INPATIENT
 EPOCH: Final = date(1970, 1, 1)
 NEWBORN_DAYS: Final = 28
@@ -70,7 +72,7 @@ class Reader:
         calendar: Calendar,
         *,
         tally: Tally | None = None,
-        code_room: int = 10 * LONGEST_ID,
+        code_room: int = 2_000,
     ) -> None:
         self._tally = tally or Tally()
         self._code_room = code_room
@@ -153,7 +155,7 @@ class Reader:
                         watched_fee += amount
             if line.trace_codes:
                 traces.update(dict.fromkeys(line.trace_codes))
-        if LONGEST_ID * (len(supplies) + len(traces)) > self._code_room:
+        if len(supplies) + len(traces) > FEW_CODES:
             self._cut(supplies, traces)
         return tuple(supplies), tuple(supplies.values()), tuple(traces), drug_fee, watched_fee
 
@@ -162,7 +164,7 @@ class Reader:
         room = self._code_room
         for codes in kinds:
             for name in list(codes):
-                room -= len(name)
+                room -= len(name.encode())
                 if room < 0:
                     del codes[name]
                     self._tally.cut += 1
@@ -193,7 +195,7 @@ class Reader:
                     if line.item_code is not None
                     and ((drug := self._drugs.get(line.item_code)) is not None and drug.monitored)
                 )
-                if LONGEST_ID * len(codes) > self._code_room:
+                if len(codes) > FEW_CODES:
                     self._cut(codes)
                 facts.append(Fact("institution", institution, *told, "", items, tuple(codes)))
         if self._agents and visit.agent_id:

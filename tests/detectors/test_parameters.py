@@ -16,7 +16,7 @@ def test_shipped_rules_say_what_why_and_between() -> None:
         file.stem for folder in detectors.rules.__path__ for file in Path(folder).glob("*.py")
     } - {"__init__"}
     assert book.lateness == 48 * 3600
-    assert (book.person_cap, book.place_cap, book.code_room) == (1_000, 20_000, 800)
+    assert (book.person_cap, book.place_cap, book.code_room) == (1_000, 20_000, 2_000)
     for rule in book.rules:
         assert rule.title
         assert rule.basis
