@@ -81,16 +81,20 @@ class Judge:
         return cohort
 
     def _finds(self, ledger: Ledger[Visit], index: int) -> bool:
-        """Whether a rule with limits of its own finds the point, no exception explaining it."""
-        for rule in self._person_scope.rules:
-            if rule.asks_peers:
-                # what the models find themselves is learned: without its tail a limit would creep down week by week
-                continue
-            for detail in rule.glance(ledger, index):
-                match = rule.judge(ledger.window(index, rule.width), detail, ledger)
-                if match is not None and match.light != "green":
-                    return True
-        return False
+        """Whether a rule finds the point by limits of its own, no exception explaining it.
+
+        What is found by holding it against peers is learned: without its tail a limit would creep down week by week.
+        """
+        peers, ledger.peers = ledger.peers, None
+        try:
+            for rule in self._person_scope.rules:
+                for detail in rule.glance(ledger, index):
+                    match = rule.judge(ledger.window(index, rule.width), detail, ledger)
+                    if match is not None and match.light != "green":
+                        return True
+            return False
+        finally:
+            ledger.peers = peers
 
     def person(self, person_id: str, data: bytes | None, cohort: Cohort | None = None) -> PersonState:
         """A person's state: from what ``dump`` gave, or new. Raises StateVersionError for another version's bytes.
