@@ -23,21 +23,23 @@ def _reason(event: dict[str, Any], drugs: dict[str, tuple[str, bool]]) -> bool:
     )
 
 
+def without_reason(visits: list[dict[str, Any]], drugs: dict[str, tuple[str, bool]]) -> list[dict[str, Any]]:
+    """The visits that no exception explains, of one window."""
+    left = [visit for visit in visits if not _reason(visit, drugs)]
+    for place in {visit["fixmedins_code"] for visit in left}:
+        series = [v for v in left if v["fixmedins_code"] == place and not common._generics(v, drugs)]
+        if series:
+            days = (common._at(series[-1]).date() - common._at(series[0]).date()).days + 1
+            if 3 <= len({visit["mdtrt_id"] for visit in series}) <= days + 1:
+                left = [visit for visit in left if visit not in series]
+    return left
+
+
 def oracle(values: dict[str, int], drugs: dict[str, tuple[str, bool]]) -> tuple[Any, ...]:
     """See :mod:`tests.detectors.oracle`."""
 
     def count(entries):  # type: ignore[no-untyped-def]
         return len({entry["mdtrt_id"] for entry in entries})
-
-    def without_reason(visits):  # type: ignore[no-untyped-def]
-        left = [visit for visit in visits if not _reason(visit, drugs)]
-        for place in {visit["fixmedins_code"] for visit in left}:
-            series = [v for v in left if v["fixmedins_code"] == place and not common._generics(v, drugs)]
-            if series:
-                days = (common._at(series[-1]).date() - common._at(series[0]).date()).days + 1
-                if 3 <= count(series) <= days + 1:
-                    left = [visit for visit in left if visit not in series]
-        return left
 
     def judge(point, window, detail):  # type: ignore[no-untyped-def]
         visits = [entry for entry in window if not common._pharmacy(entry) and not common._inpatient(entry)]
@@ -49,7 +51,7 @@ def oracle(values: dict[str, int], drugs: dict[str, tuple[str, bool]]) -> tuple[
             inside = [visit for visit in visits if common._at(visit) > since]
             limit = values[f"{name}_limit"]
             if count(inside) >= limit:
-                muted = muted and count(without_reason(inside)) < limit
+                muted = muted and count(without_reason(inside, drugs)) < limit
                 if count(inside) / limit > best:
                     best, members = count(inside) / limit, inside
         return (common.lit(best, 0.6, muted=muted), members) if best else None
