@@ -21,7 +21,9 @@ EntryT = TypeVar("EntryT", bound="Entry")
 Row = list[Any]
 
 FIRST: Final = 8
-"""Entries that make a block. Fewer stay loose: to zip them at every dump costs 5 to 10 us and saves a tenth of the bytes."""
+"""Entries that make a block. Fewer stay loose: they are zipped again at every dump."""
+ZIP_FROM: Final = 4
+"""Fewer loose rows are not zipped: that costs 8 us, and with one or two it adds bytes."""
 LARGEST: Final = 64
 """Two blocks of equal size become one, up to this many entries; beyond that little is saved."""
 _MAGICLESS: Final = zstandard.FORMAT_ZSTD1_MAGICLESS  # four bytes less for each block
@@ -39,7 +41,7 @@ _ESCAPED, _REFERRED = "\0\1"
 _NATIONAL_OFFSET: Final = 8 * HOUR  # ids carry Beijing time whatever the zone of the fund
 _CLOCK, _DATE = len("yyyyMMddHHmmss"), len("yyyyMMdd")
 _WORD_DIGITS: Final = 18  # decimal digits that fit a 64-bit integer whatever they are, with a 1 before them
-_TRACE_DIGITS: Final = 20  # of a drug trace code: nine bytes
+_TRACE_DIGITS: Final = 20  # of a drug trace code: nine bytes; product and box apart took more
 _REFERENCES: Final = (("terminal_id", "institution_id"), ("visit_id", "settlement_id"))
 _NUMBERS: Final = ("settlement_id", "person_id", "agent_id")
 _REPEATS: Final = (("watched_fee", "drug_fee"), ("drug_fee", "fee"))
@@ -143,6 +145,13 @@ class Packed(msgspec.Struct, array_like=True, gc=False):
     blocks: list[Block]
     loose: int = 0
     rows: bytes = b""
+    """The loose ones."""
+    zipped: bool = False
+    """Whether the loose rows are zipped, as only in the bytes of a dump."""
+
+    def closed(self) -> Packed:
+        """This as it is to be dumped."""
+        return self if self.loose < ZIP_FROM else Packed(self.blocks, self.loose, _zip(self.rows), zipped=True)
 
     def catch_up(self, entries: Sequence[EntryT], rows: Rows[EntryT]) -> None:
         """Pack what is not packed yet of a ledger's entries."""
@@ -167,6 +176,8 @@ class Packed(msgspec.Struct, array_like=True, gc=False):
 
     def unpack(self, rows: Rows[EntryT]) -> list[EntryT]:
         """All packed entries. Raises msgspec.DecodeError and zstandard.ZstdError."""
+        if self.zipped:
+            self.rows, self.zipped = _unzip(self.rows), False
         count = sum([block.count for block in self.blocks]) + self.loose
         return rows.unpack(count, [*[_unzip(block.rows) for block in self.blocks], self.rows])
 

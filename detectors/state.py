@@ -58,7 +58,7 @@ def _dump(ledger: Ledger[EntryT], rows: Rows[EntryT]) -> bytes:
         if len(ledger.entries) >= KEEP_FROM:
             ledger.packed = packed
     packed.catch_up(ledger.entries, rows)
-    body = _encode(_Stored(packed, ledger.reversals, ledger.memos, ledger.dirty, ledger.usual))
+    body = _encode(_Stored(packed.closed(), ledger.reversals, ledger.memos, ledger.dirty, ledger.usual))
     return b"".join((_VERSION_BYTE, _check(body), body))
 
 

@@ -22,6 +22,9 @@ INSTANTS = st.one_of(st.integers(946_656_000, 4_102_416_000), INTEGERS)
 MARKS = st.text("\0\1\2é٣²019ABM", max_size=6)
 """Texts of the characters that packing uses itself, and of digits that are none to it."""
 DIGITS = st.text("0123456789", max_size=24)
+TRACES = st.builds(
+    str.__add__, st.sampled_from(["8846122", "8300073", "0123456"]), st.from_regex("[0-9]{13}", fullmatch=True)
+)
 LONG = st.text(max_size=128)
 
 
@@ -63,9 +66,7 @@ def entries(draw: st.DrawFn, kind: type[Entry]) -> Entry:
                 if field.type is int
                 else ids(institution)
                 if field.type is str
-                else st.lists(st.one_of(DIGITS, st.text("0123456789", min_size=20, max_size=20), LONG), max_size=3).map(
-                    tuple
-                )
+                else st.lists(st.one_of(DIGITS, TRACES, TRACES, LONG), max_size=4).map(tuple)
             )
     return kind(**{field: drawn[field] for field in kind.__struct_fields__})
 
@@ -109,7 +110,15 @@ VISITS = Rows(Visit)
         {"terminal_id": "\0", "visit_id": "\0\1"},
         {"supplies": (7 * DAY + 1, DAY)},
         {"supplies": (0, 3 * DAY)},
-        {"trace_codes": ("0" * 20, "9" * 20, "9" * 21, "")},
+        {"trace_codes": ("0" * 20, "9" * 20, "9" * 21, "", "8846122" + "0" * 13, "9" * 20)},
+        {
+            "trace_codes": (
+                "88461227218084440730",
+                "88461220000000000001",
+                "83000738281928393566",
+                "88461229999999999999",
+            )
+        },
         {"fee": 5, "drug_fee": 3, "watched_fee": 3},
         {"fee": 3, "drug_fee": 0, "watched_fee": 3},
         {"at": 1 << 60},
