@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import ExceptionFileError, FiledException, Judge, load_exceptions, load_rules
@@ -212,7 +212,7 @@ def exceptions(draw: st.DrawFn) -> list[dict[str, Any]]:
     return tables
 
 
-@PATIENT
+@settings(PATIENT, max_examples=60)
 @given(st.data())
 def test_filed_exceptions_equal_a_recount(data: st.DataObject) -> None:
     """Whatever the order of arrival: alerts are a function of the events and the files."""
