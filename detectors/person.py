@@ -184,22 +184,21 @@ class Reader:
             visit.event_id, visit.settlement_id, visit.at, settlement.person_id, institution, visit.fund, visit.flags, relation,
         )  # fmt: skip
         facts = []
+        items = tuple([generic for generic in visit.items if generic in self._watched])
         if self._terminals and visit.terminal_id:
-            facts.append(Fact("terminal", visit.terminal_id, *told))
-        if self._institutions:
-            items = tuple([generic for generic in visit.items if generic in self._watched])
-            if items:
-                codes = dict.fromkeys(
-                    line.item_code
-                    for line in settlement.lines or ()
-                    if line.item_code is not None
-                    and ((drug := self._drugs.get(line.item_code)) is not None and drug.monitored)
-                )
-                if len(codes) > FEW_CODES:
-                    self._cut(codes)
-                facts.append(Fact("institution", institution, *told, "", items, tuple(codes)))
+            facts.append(Fact("terminal", visit.terminal_id, *told, "", items))
+        if self._institutions and items:
+            codes = dict.fromkeys(
+                line.item_code
+                for line in settlement.lines or ()
+                if line.item_code is not None
+                and ((drug := self._drugs.get(line.item_code)) is not None and drug.monitored)
+            )
+            if len(codes) > FEW_CODES:
+                self._cut(codes)
+            facts.append(Fact("institution", institution, *told, "", items, tuple(codes)))
         if self._agents and visit.agent_id:
-            facts.append(Fact("agent", visit.agent_id, *told))
+            facts.append(Fact("agent", visit.agent_id, *told, "", items))
         if self._drug_codes:
             facts += [Fact("drug_code", trace, *told) for trace in visit.trace_codes]
         return facts

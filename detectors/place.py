@@ -9,7 +9,8 @@ from schemas.fact import Fact
 
 
 class Sale(Entry, array_like=True, gc=False):
-    """A settlement in a place's ledger; ``items`` (generics) and ``codes`` (item codes) only where monitored, and only at institutions."""
+    """A settlement in a place's ledger; ``items`` (generics) and ``codes`` (item codes) only where monitored, and codes only at
+    institutions, none of both at trace codes."""
 
     person_id: str
     relation: str

@@ -46,9 +46,9 @@ def age_of(flags: int) -> int | None:
 class Fact(msgspec.Struct, array_like=True, gc=False, frozen=True):
     """One settlement (or its reversal) as one place sees it.
 
-    ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``items`` the monitored generics among the lines and ``codes`` their item
-    codes (institution facts only). A reversal has ``reverses`` set to the settlement id it takes back and ``at`` of the reversal; its
-    ``event_id`` is that of the event which told it. The same fact may arrive twice and in any order.
+    ``at`` is an instant (seconds UTC), ``fund`` integer fen, ``items`` the monitored generics among the lines (not told to trace codes)
+    and ``codes`` their item codes (institution facts only). A reversal has ``reverses`` set to the settlement id it takes back and
+    ``at`` of the reversal; its ``event_id`` is that of the event which told it. The same fact may arrive twice and in any order.
     """
 
     kind: PlaceKind

@@ -39,6 +39,10 @@ class Calendar:
         """The aware local datetime of an instant."""
         return datetime.fromtimestamp(instant, self.zone)
 
+    def hour(self, instant: int) -> int:
+        """The local hour of the day, 0 to 23."""
+        return self.moment(instant).hour if self._fixed is None else (instant + self._fixed) // HOUR % 24
+
     def text(self, instant: int) -> str:
         """``yyyy-MM-dd HH:mm:ss`` in this zone."""
         return self.moment(instant).strftime("%Y-%m-%d %H:%M:%S")

@@ -7,21 +7,18 @@ from typing import Final, NamedTuple
 
 from detectors.exemptions import told
 from detectors.explain import MUTED_BY, closing, span
-from detectors.light import poisson_tail, weigh
+from detectors.light import weigh
+from detectors.pace import SLOT, Pace, weeks
 from detectors.parameters import RuleSetting
 from detectors.place import Sale
 from detectors.reference import Reference
 from detectors.rule import Features, Match, Rule
 from detectors.windows import Ledger
 from schemas.fact import PHARMACY
-from schemas.instants import DAY, HOUR, Calendar
+from schemas.instants import DAY, Calendar
 
 CERTAINTY: Final = 0.9
 """The score where the fewest come back for the first time: a family may share a disease, hardly the minute."""
-OPEN_HOURS: Final = 12
-"""Hours a day over which a drug's usual sales are spread; by night fewer."""
-CLOSED_DAYS: Final = 3
-"""Days that are certainly complete when a point is judged lie so far before it."""
 
 
 class Return(NamedTuple):
@@ -43,7 +40,7 @@ class ReturningGroup(Rule[Sale]):
 
     detector = "agent_buying.returning_group"
     subject = "institution"
-    usual_slot = 7
+    usual_slot = SLOT
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
@@ -53,8 +50,10 @@ class ReturningGroup(Rule[Sale]):
         self._certain_persons = setting.whole("certain_persons")
         self._certain_times = setting.whole("certain_times")
         self._chance = 1 / setting.number("chance")
-        self._slots = max(1, setting.seconds("history") // (self.usual_slot * DAY))
-        self.usual_slots = self._slots + self.width // (self.usual_slot * DAY) + 2
+        history = weeks(setting.seconds("history"))
+        self._pace = Pace(calendar, history)
+        # what lay together at the beginning of a window is held against the weeks before that
+        self.usual_slots = history + self.width // (SLOT * DAY) + 2
 
     def usual_keys(self, entry: Sale) -> Sequence[str]:
         """The watched generics sold: some dozens of keys."""
@@ -101,19 +100,10 @@ class ReturningGroup(Rule[Sale]):
             if last + 1 - first >= self._limit:
                 group = sales[first : last + 1]
                 persons = len({member.person_id for member in group})
-                if persons >= self._limit and self._is_unusual(ledger, item, persons, sale.at):
+                if persons >= self._limit and self._pace.is_unusual(
+                    self.usual(ledger), item, sale.at, persons, self._together, self._chance
+                ):
                     yield group
-
-    def _is_unusual(self, ledger: Ledger[Sale], item: str, persons: int, at: int) -> bool:
-        """Whether so many are no ordinary half hour; where nothing is known of the shop yet, they are not."""
-        usual = self.usual(ledger)
-        end = (self.calendar.day(at) - CLOSED_DAYS) // self.usual_slot
-        start = max(usual.first_slot, end - self._slots)
-        if start >= end:
-            return True
-        days = (end - start) * self.usual_slot
-        mean = usual.count(item, start, end) / days * self._together / (OPEN_HOURS * HOUR)
-        return poisson_tail(persons, mean) <= self._chance
 
     def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
         """The group of the point, and the earlier days on which enough of it were together."""

@@ -151,10 +151,6 @@ def _generics(event: Event, drugs: dict[str, tuple[str, bool]]) -> dict[str, int
     return supply
 
 
-def _excepted(event: Event) -> bool:
-    return event["agnter_rlts"] in ("1", "7") or _long(event)
-
-
 def _rolling(values, drugs):  # type: ignore[no-untyped-def]
     windows = [(values["short_window"], values["short_limit"]), (values["long_window"], values["long_limit"])]
 
@@ -251,47 +247,6 @@ def lit(excess, certainty, *, muted):  # type: ignore[no-untyped-def]
     return "red" if round(1 - (1 - certainty) / excess, 4) >= 0.95 else "yellow"
 
 
-def _crowd(values, entries, certainty):  # type: ignore[no-untyped-def]
-    if len({entry["psn_no"] for entry in entries}) < values["limit"]:
-        return None
-    rest = {entry["psn_no"] for entry in entries if not _excepted(entry)}
-    count = len({entry["psn_no"] for entry in entries})
-    return lit(count / values["limit"], certainty, muted=len(rest) < values["limit"]), entries
-
-
-def _terminal(values, drugs):  # type: ignore[no-untyped-def]
-    def split(event):  # type: ignore[no-untyped-def]
-        return [(event["dev_no"], "")] if event["dev_no"] and (_pharmacy(event) or not values["pharmacy_only"]) else []
-
-    return (
-        "terminal",
-        split,
-        timedelta(minutes=values["window"]),
-        lambda point, window, detail: _crowd(values, window, 0.5),
-    )
-
-
-def _rush(values, drugs):  # type: ignore[no-untyped-def]
-    monitored = {generic for generic, watched in drugs.values() if watched}
-
-    def split(event):  # type: ignore[no-untyped-def]
-        return [(event["fixmedins_code"], generic) for generic in _generics(event, drugs) if generic in monitored]
-
-    return (
-        "institution",
-        split,
-        timedelta(minutes=values["window"]),
-        lambda point, window, detail: _crowd(values, window, 0.7),
-    )
-
-
-def _collector(values, drugs):  # type: ignore[no-untyped-def]
-    def split(event):  # type: ignore[no-untyped-def]
-        return [(event["agnter_certno"], "")] if event["agnter_certno"] else []
-
-    return "agent", split, timedelta(days=values["window"]), lambda point, window, detail: _crowd(values, window, 0.7)
-
-
 def _trace(values, drugs):  # type: ignore[no-untyped-def]
     def split(event):  # type: ignore[no-untyped-def]
         return [(code, "") for code in {code for line in event["lines"] for code in line["drug_trac_codg"]}]
@@ -318,9 +273,6 @@ SHIPPED = {
     "frequent_visits.rolling_count": _rolling,
     "frequent_visits.institutions_per_day": _per_day,
     "agent_buying.days_supply": _stock,
-    "agent_buying.shared_terminal": _terminal,
-    "agent_buying.same_drug_rush": _rush,
-    "agent_buying.collector_cards": _collector,
     "agent_buying.trace_code_reuse": _trace,
 }
 RULES = SHIPPED | {module.DETECTOR: module.oracle for module in discovered()}

@@ -28,7 +28,7 @@ def oracle(values, drugs):  # type: ignore[no-untyped-def]
     def unusual(persons, event, generic):  # type: ignore[no-untyped-def]
         shop = event["fixmedins_code"]
         end = (day(event) - 3) // 7
-        start = max(first[shop] // 7, end - values["history"] // 7)
+        start = max(first[shop] // 7 + 1, end - values["history"] // 7)
         if start >= end:
             return True
         sales = sum(start * 7 <= other < end * 7 for other in sold[shop, generic])
