@@ -56,7 +56,8 @@ def oracle(values: dict[str, int], drugs: dict[str, tuple[str, bool]]) -> tuple[
             if common._long(one) or one["med_type"].startswith("14") or _cancer(one)
         ]  # fmt: skip
         rest = partnered([one for one in window if one not in excused])
-        limit = min(values["pairs"], values["many_pairs"])
-        return common.lit(pairs / limit, 0.65, muted=not reached(rest)), members
+        few = common.lit(pairs / min(values["pairs"], values["many_pairs"]), 0.5, muted=not reached(rest))
+        many = common.lit(pairs / values["many_pairs"], 0.7, muted=not reached(rest))
+        return many if pairs >= values["many_pairs"] and few != "red" else few, members
 
     return "person", common._by_person, timedelta(days=values["window"]), judge
