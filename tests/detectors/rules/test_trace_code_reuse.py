@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.detectors import golden
 from tests.detectors.harness import Drive, drug, event, judge, reversal
 
 
@@ -20,6 +21,13 @@ def test_second_settlement_is_red_and_both_sides_are_kept() -> None:
     assert (alert.event_ids, alert.persons, alert.institutions) == (["E00001", "E00002"], ["P1", "P2"], ["A", "B"])
     assert alert.raised_at == str(events[1]["setl_time"])
     assert alert.score > 0.9
+    first, again = (
+        {key: alert.features[f"{side}_{key}"] for key in ("psn_no", "fixmedins_code", "time")}
+        for side in ("first", "again")
+    )
+    assert first == {"psn_no": "P1", "fixmedins_code": "A", "time": "2025-03-01 10:00:00"}
+    assert again == {"psn_no": "P2", "fixmedins_code": "B", "time": "2025-09-17 10:00:00"}
+    assert alert.features["days_between"] == 200
 
 
 @pytest.mark.parametrize(("later", "found"), [("364d 10:00:00", 1), ("365d 09:59:59", 1), ("365d 10:00:00", 0)])
@@ -53,3 +61,21 @@ def test_a_reversal_a_year_later_still_reaches_the_code() -> None:
     back = reversal(1, "345d 10:00:00", first, lines=[], dev_no=None)
     assert Drive(judge()).run([first, *between, back, again]).of("trace_code_reuse") == []
     assert len(Drive(judge()).run([first, *between, again]).of("trace_code_reuse")) == 1
+
+
+def test_one_settlement_told_twice_is_not_the_second_side() -> None:
+    events = [
+        sold(1, "0d 10:00:00", "c"),
+        sold(2, "0d 10:00:01", "c", setl_id="S1"),
+        sold(3, "9d 10:00:00", "c", psn_no="P2", fixmedins_code="B"),
+    ]
+    (alert,) = Drive(judge()).run(events).alerts
+    assert (alert.features["settlements"], alert.features["again_psn_no"]) == (2, "P2")
+
+
+def test_explanations() -> None:
+    events = [
+        sold(number, f"{50 * number}d 10:00:00", "c", psn_no=f"3206000{number}", fixmedins_code="ABC"[number])
+        for number in range(3)
+    ]
+    golden.check("trace_code_reuse", {"twice": events[:2], "three times": events})
