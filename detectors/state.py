@@ -25,7 +25,7 @@ class _Stored(msgspec.Struct, array_like=True, gc=False):
     packed: Packed
     reversals: dict[str, int] | None = None
     memos: dict[str, Memo] | None = None
-    dirty: set[EpisodeKey] | None = None
+    dirty: list[EpisodeKey] | None = None
     usual: dict[str, Usual] | None = None
 
 
@@ -58,7 +58,9 @@ def _dump(ledger: Ledger[EntryT], rows: Rows[EntryT]) -> bytes:
         if len(ledger.entries) >= KEEP_FROM:
             ledger.packed = packed
     packed.catch_up(ledger.entries, rows)
-    body = _encode(_Stored(packed.closed(), ledger.reversals, ledger.memos, ledger.dirty, ledger.usual))
+    # in order: the same state is the same bytes
+    dirty = None if ledger.dirty is None else sorted(ledger.dirty)
+    body = _encode(_Stored(packed.closed(), ledger.reversals, ledger.memos, dirty, ledger.usual))
     return b"".join((_VERSION_BYTE, _check(body), body))
 
 
@@ -98,7 +100,8 @@ def _fill(ledger: Ledger[EntryT], data: bytes, rows: Rows[EntryT]) -> None:
     if len(ledger.entries) >= KEEP_FROM:
         ledger.packed = stored.packed
     ledger.reversals, ledger.memos = stored.reversals, stored.memos
-    ledger.dirty, ledger.usual = stored.dirty, stored.usual
+    ledger.dirty = None if stored.dirty is None else set(stored.dirty)
+    ledger.usual = stored.usual
 
 
 def _check(body: bytes | memoryview) -> bytes:

@@ -39,7 +39,7 @@ def person(count: int, **parts: Any) -> PersonState:
         {
             "reversals": {"S1": 1_750_000_000},
             "memos": {"A": Memo(("a.b", "", 3), 5, 6, 0.75, True, 2, b"12345678")},
-            "dirty": {("a.b", "G1", 4)},
+            "dirty": {("a.b", f"G{number}", 4) for number in range(20)},
             "usual": {"a.b": Usual(20_000, {"": {20_000: 3}, "G1": {20_001: 1}})},
         },
     ],
