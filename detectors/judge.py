@@ -75,7 +75,9 @@ class Judge:
         """
         if not any(rule.asks_peers for rule in self._person_scope.rules):
             return None
-        cohort = Cohort(self.calendar, self.book.lateness, find, self._finds)
+        scope = self._person_scope
+        reach = max(rule.width for rule in scope.rules if rule.detector not in scope.needs)
+        cohort = Cohort(self.calendar, scope.lateness, find, self._finds, reach)
         if rows:
             cohort.restore(rows)
         return cohort

@@ -59,7 +59,7 @@ def backtest_file(
         def advance(done: int) -> None:
             bar.update(task, completed=done, rate=f"{done / max(time.monotonic() - began, 1e-3):,.0f}/s")
 
-        result = judge_all(open_settlements(file), judge, progress=advance, watch=watch)
+        result = judge_all(open_settlements(file), judge, progress=advance, watch=watch, partitions=settings.partitions)
         advance(result.settlements)
     if alerts is not None:
         try:

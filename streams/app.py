@@ -23,7 +23,7 @@ from streams.batches import BatchApp, BatchTopic
 from streams.errors import BrokerError, TopicError
 from streams.meters import Meters
 from streams.outbox import Outbox, Side
-from streams.people import People
+from streams.people import Cohorts, People
 from streams.places import Places
 from streams.sending import Sender
 from streams.settings import StreamSettings
@@ -136,14 +136,18 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
         # facts first: what was judged by person must not pile up before it is judged by place
         app.hot_topics = {facts: _FACT_GROUPS_PER_BATCH, settlements: _SETTLEMENTS_PER_BATCH}
 
-    def load_place(key: str, data: bytes | None) -> PlaceState:
+    def load_person(person_id: str, data: bytes | None, partition: int) -> PersonState:
+        return judge.person(person_id, data, cohorts.of(partition))
+
+    def load_place(key: str, data: bytes | None, partition: int) -> PlaceState:
         kind, _, place_id = key.partition(":")
         return judge.place(kind, place_id, data)  # type: ignore[arg-type]
 
     limit = settings.worker_cached_states
     person_states = States[PersonState](
-        app, raw_table(app, topics.name(PERSON_STATE), settings.partitions), judge.person, prefix="person:", limit=limit
+        app, raw_table(app, topics.name(PERSON_STATE), settings.partitions), load_person, prefix="person:", limit=limit
     )
+    person_states.companions = cohorts = Cohorts(judge, person_states)
     place_states = States[PlaceState](
         app, raw_table(app, topics.name(PLACE_STATE), settings.partitions), load_place, limit=limit
     )

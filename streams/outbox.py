@@ -263,7 +263,7 @@ class Outbox:
                 alerts += self._judge.review(state)
             if alerts:
                 work.alerts[position] = alerts
-            work.rows[position] = part.side.states.rows(part.touched)
+            work.rows[position] = part.side.states.rows(part.touched, part.partition)
         if self.life != life:
             return None
         for part in parts:

@@ -11,6 +11,7 @@ import structlog
 from faust.types import TP
 
 from detectors.judge import Judge
+from detectors.models.cohort import Cohort, row_names
 from detectors.state import PersonState
 from schemas.deadletter import DeadLetter
 from schemas.errors import Refused
@@ -21,6 +22,7 @@ from streams.batches import Batch
 from streams.meters import Meters
 from streams.outbox import BEGINNING, Outbox, Part, Side
 from streams.places import fact_partition
+from streams.state import States
 
 _YIELD_EVERY: Final = 200
 """Events between two chances for the rest of the loop: some 15 ms."""
@@ -29,6 +31,32 @@ _PROGRESS_OF: Final = 9
 """The median of so many newest event times is the progress of a partition: one absurd date must not move it."""
 
 log = structlog.get_logger(__name__)
+
+
+class Cohorts:
+    """What the persons of each partition teach; in the table of their states, under names of its own."""
+
+    def __init__(self, judge: Judge, states: States[PersonState]) -> None:
+        self._judge = judge
+        self._states = states
+        self._cohorts: dict[int, Cohort | None] = {}
+
+    def of(self, partition: int) -> Cohort | None:
+        """The cohort of a partition: as the table has it, or new; None where no rule asks for peers."""
+        if partition not in self._cohorts:
+            found = {name: self._states.row(_cohort_key(partition, name)) for name in row_names()}
+            rows = {name: row for name, row in found.items() if row is not None}
+            self._cohorts[partition] = self._judge.cohort(lambda person: self._states.get(person, partition), rows)
+        return self._cohorts[partition]
+
+    def rows(self, partition: int) -> dict[bytes, bytes]:
+        """The rows that changed since they were last asked for."""
+        cohort = self._cohorts.get(partition)
+        return {} if cohort is None else {_cohort_key(partition, name): row for name, row in cohort.rows().items()}
+
+    def forget(self) -> None:
+        """Drop everything that is not in the table."""
+        self._cohorts.clear()
 
 
 class People:
@@ -164,6 +192,10 @@ class People:
                 "settlements.misplaced", partition=part.partition, expected=expected,
                 advice="publish with key psn_no and partitioner murmur2 (confluent-kafka: partitioner=murmur2_random)",
             )  # fmt: skip
+
+
+def _cohort_key(partition: int, name: str) -> bytes:
+    return f"cohort:{partition}:{name}".encode()
 
 
 def _median(newest: Iterable[int]) -> int:

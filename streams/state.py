@@ -24,6 +24,16 @@ class Dumped(Protocol):
 StateT = TypeVar("StateT", bound=Dumped)
 
 
+class Companions(Protocol):
+    """What the subjects of a partition share, kept in the same table and saved in the same flush as they are."""
+
+    def rows(self, partition: int) -> dict[bytes, bytes]:
+        """The rows that changed since they were last asked for."""
+
+    def forget(self) -> None:
+        """Drop everything that is not in the table."""
+
+
 class Cut(msgspec.Struct, array_like=True, frozen=True):
     """What one flush covers of one partition, written down before the flush publishes alerts.
 
@@ -52,7 +62,7 @@ class States(Generic[StateT]):
         self,
         app: BatchApp,
         table: faust.Table,
-        load: Callable[[str, bytes | None], StateT],
+        load: Callable[[str, bytes | None, int], StateT],
         *,
         prefix: str = "",
         limit: int,
@@ -65,6 +75,7 @@ class States(Generic[StateT]):
         self._limit = limit
         self._cache: dict[str, StateT] = {}
         self._leaving: Mapping[int, dict[bytes, bytes]] = {}
+        self.companions: Companions | None = None
 
     def get(self, key: str, partition: int) -> StateT:
         """The state of a subject that lives in ``partition``; a new one if it was never seen."""
@@ -74,12 +85,16 @@ class States(Generic[StateT]):
             data = self._leaving.get(partition, {}).get(row)
             if data is None:
                 data = self._table.data.data.get(row)
-            state = self._cache[key] = self._load(key, data)
+            state = self._cache[key] = self._load(key, data, partition)
         return state
 
-    def rows(self, touched: Mapping[str, StateT]) -> dict[bytes, bytes]:
-        """The touched states as rows of the table; they become the youngest of the cache."""
-        rows = {}
+    def rows(self, touched: Mapping[str, StateT], partition: int) -> dict[bytes, bytes]:
+        """The touched states of a partition as rows of the table; they become the youngest of the cache.
+
+        What the subjects share comes first: should only the beginning arrive, it has seen settlements that a subject has not, and sees them
+        again; the other way round it would miss them.
+        """
+        rows = {} if self.companions is None else self.companions.rows(partition)
         for key, state in touched.items():
             rows[self._row(key)] = state.dump()
             self._cache[key] = self._cache.pop(key, state)
@@ -94,6 +109,11 @@ class States(Generic[StateT]):
             for key in [key for key in self._cache if key not in kept][:surplus]:
                 del self._cache[key]
 
+    def row(self, key: bytes) -> bytes | None:
+        """A row as it is in the table."""
+        row: bytes | None = self._table.data.data.get(key)
+        return row
+
     def saved(self, partition: int, rows: Mapping[bytes, bytes], last_offset: int) -> None:
         """Rows have reached the changelog, up to ``last_offset`` of it."""
         store = self._table.data
@@ -106,6 +126,8 @@ class States(Generic[StateT]):
         """Drop everything that is not in the table: the events behind it will come again."""
         self._cache.clear()
         self._leaving = {}
+        if self.companions is not None:
+            self.companions.forget()
 
     def cut_row(self, partition: int, reached: int, until: int) -> tuple[bytes, bytes]:
         """The row that announces a flush."""

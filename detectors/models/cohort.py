@@ -7,7 +7,7 @@ settlement of its week is entered, not when somebody asks: what it has learned h
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Final, Protocol
@@ -95,14 +95,21 @@ _decode_learned = msgspec.msgpack.Decoder(Learned).decode
 
 
 class Cohort:
-    """The models of one partition. ``find`` gives the ledger of a person of the partition, ``lateness`` is in seconds."""
+    """The models of one partition.
 
-    def __init__(self, calendar: Calendar, lateness: int, find: Callable[[str], Ledger[Visit]], flagged: Flags) -> None:
+    ``find`` gives the ledger of a person of the partition; ``flagged`` tells which points not to learn and looks back ``reach``.
+    Spans are in seconds.
+    """
+
+    def __init__(
+        self, calendar: Calendar, lateness: int, find: Callable[[str], Ledger[Visit]], flagged: Flags, reach: int
+    ) -> None:
         self._day = calendar.day
         self._day_start = calendar.day_start
         self._grace = lateness + GRACE
         self._find = find
         self._flagged = flagged
+        self._reach = max(reach, WIDTH)
         self._built = self._heard = -1 << 20
         self._open: dict[int, list[Sample]] = {}
         self._groups: dict[str, Peers] = {}
@@ -143,13 +150,15 @@ class Cohort:
         if samples is None:
             samples = self._begin(self._slot)
         chance = crc32(entry.event_id.encode())
-        if len(samples) >= SAMPLES:
-            if chance > samples[-1].chance:
-                return
-            insort(samples, Sample(chance, entry.event_id, at, person_id))
-            samples.pop()
-        else:
-            insort(samples, Sample(chance, entry.event_id, at, person_id))
+        if len(samples) >= SAMPLES and chance > samples[-1].chance:
+            return
+        sample = Sample(chance, entry.event_id, at, person_id)
+        place = bisect_left(samples, sample)
+        if samples[place : place + 1] == [sample]:
+            # a worker that was killed while it saved may know the sample and not the settlement
+            return
+        samples.insert(place, sample)
+        del samples[SAMPLES:]
         self._changed.add(MAIN)
 
     def _begin(self, slot: int) -> list[Sample]:
@@ -211,7 +220,7 @@ class Cohort:
         if (
             group is None
             or (taken_back is not None and taken_back < closed)
-            or entry.at - WIDTH <= ledger.floor
+            or entry.at - self._reach <= ledger.floor
             or self._flagged(ledger, index)
         ):
             return None

@@ -39,7 +39,7 @@ class States:
     def __init__(self, notes: list[str]) -> None:
         self.notes = notes
 
-    def rows(self, touched: dict[str, Any]) -> dict[bytes, bytes]:
+    def rows(self, touched: dict[str, Any], partition: int) -> dict[bytes, bytes]:
         return {key.encode(): b"" for key in touched}
 
     def leave(self, rows: Any, dirty: Any) -> None:

@@ -18,11 +18,14 @@ from confluent_kafka.admin import AdminClient
 
 from detectors.backtest import run as backtest
 from schemas.alert import Alert, alerts_sha256, decode_alert
-from schemas.topics import ALERTS, DEADLETTERS, FACTS, SETTLEMENTS, WORKER_GROUP
+from schemas.partitions import key_partition
+from schemas.settlement import decode_settlement
+from schemas.topics import ALERTS, DEADLETTERS, FACTS, PERSON_STATE, SETTLEMENTS, WORKER_GROUP
 from streams.app import load_judge
 from streams.settings import StreamSettings
 from streams.simulator import simulate
 from tests.data.broken_inputs import BROKEN
+from tests.detectors.models.population import town
 
 pytestmark = pytest.mark.embedded
 PARTITIONS = 4
@@ -117,6 +120,9 @@ class Installation:
         return [row[1:] for row in rows if row[0] == kind]
 
     def values(self, topic: str) -> Iterator[bytes]:
+        return (value for _, value in self.records(topic))
+
+    def records(self, topic: str) -> Iterator[tuple[bytes, bytes]]:
         consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "unused", "enable.auto.commit": False})
         for partition, end in enumerate(self.ends(topic)):
             if end:
@@ -127,8 +133,12 @@ class Installation:
                     assert message is not None
                     assert message.error() is None
                     reached = message.offset() + 1
-                    yield message.value()
+                    yield message.key(), message.value()
         consumer.close()
+
+    def rows(self, topic: str) -> dict[bytes, bytes]:
+        """The last value of every key."""
+        return {key: value for key, value in self.records(topic) if value is not None}
 
     def alerts(self) -> list[Alert]:
         return [decode_alert(value) for value in self.values(ALERTS)]
@@ -167,7 +177,7 @@ def _event_ids(values: Iterable[bytes]) -> set[str]:
 
 
 def _expected(values: Iterable[bytes]) -> str:
-    return backtest(values, load_judge(StreamSettings())).alerts_sha256
+    return backtest(values, load_judge(StreamSettings()), partitions=PARTITIONS).alerts_sha256
 
 
 @pytest.mark.parametrize("path", ["batch", "plain"])
@@ -252,6 +262,49 @@ def test_partitions_that_move_between_workers_change_nothing(
     assert here.stop(last) == 0
     assert alerts_sha256(here.alerts()) == _expected(lines)
     assert {event_id for (event_id,) in here.stored("settlement")} == _event_ids(lines)
+
+
+def test_what_persons_teach_each_other_survives_kills_and_moves(install: Callable[..., Installation]) -> None:
+    """Bit for bit: the models in the changelog are those of an undisturbed run, and what they find is found."""
+    lines = [json.dumps(made).encode() for made in town(6, persons=240)]
+    undisturbed = backtest(lines, load_judge(StreamSettings()), partitions=PARTITIONS)
+    assert any(alert.detector == "frequent_visits.unusual_pattern" for alert in undisturbed.alerts)
+    here = install()
+    half = len(lines) // 2
+    worker = here.start()
+    here.wait(lambda: here.assignments(worker) > 0)
+    here.publish(lines[:half])
+    here.wait(lambda: len(here.stored("settlement")) > half // 3)
+    worker.kill()
+    first = here.start()
+    here.wait(lambda: here.assignments(first) > 0)
+    second = here.start()
+    here.wait(lambda: here.assignments(second) > 0)
+    here.publish(lines[half:])
+    first.kill()
+    here.wait(here.settled)
+    assert here.stop(second) == 0
+    assert alerts_sha256(here.alerts()) == undisturbed.alerts_sha256
+    assert {key: row for key, row in here.rows(PERSON_STATE).items() if key.startswith(b"cohort:")} == _taught(lines)
+
+
+def _taught(lines: Iterable[bytes]) -> dict[bytes, bytes]:
+    """The rows of the models after an undisturbed run, by key."""
+    judge, persons = load_judge(StreamSettings()), {}
+    cohorts = [judge.cohort(persons.__getitem__) for _ in range(PARTITIONS)]
+    for line in lines:
+        settlement = decode_settlement(line)
+        person_id = settlement.person_id
+        if person_id not in persons:
+            cohort = cohorts[key_partition(person_id.encode(), PARTITIONS)]
+            persons[person_id] = judge.person(person_id, None, cohort)
+        judge.settle(persons[person_id], settlement)
+    return {
+        b"cohort:%d:%s" % (partition, name.encode()): row
+        for partition, cohort in enumerate(cohorts)
+        if cohort is not None
+        for name, row in cohort.rows(whole=True).items()
+    }
 
 
 def test_nothing_is_committed_while_the_store_is_away_and_all_of_it_when_it_is_back(
