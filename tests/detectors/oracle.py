@@ -124,14 +124,6 @@ def _long(event: Event) -> bool:
     return event["long_rx_flag"] == "1"
 
 
-def _newborn(event: Event) -> bool:
-    if event["psn_type"] == "1401":
-        return True
-    if event["brdy"] is None:
-        return False
-    return 0 <= (_at(event).date() - date.fromisoformat(event["brdy"])).days <= 28
-
-
 def _oncology(event: Event) -> bool:
     codes = [diagnosis["diag_code"] for diagnosis in event["diagnoses"] or []]
     return any(code[0] == "C" or code[:3] == "Z51" for code in codes)
@@ -149,50 +141,6 @@ def _generics(event: Event, drugs: dict[str, tuple[str, bool]]) -> dict[str, int
         if line["med_list_codg"] in drugs:
             supply[drugs[line["med_list_codg"]][0]] += int(float(line["prd_days"]) * 86_400)
     return supply
-
-
-def _rolling(values, drugs):  # type: ignore[no-untyped-def]
-    windows = [(values["short_window"], values["short_limit"]), (values["long_window"], values["long_limit"])]
-
-    def plain_reason(visit):  # type: ignore[no-untyped-def]
-        return _long(visit) or visit["med_type"].startswith("14") or _newborn(visit) or _oncology(visit)
-
-    def reached(visits, now):  # type: ignore[no-untyped-def]
-        best = None
-        for days, limit in windows:
-            members = [visit for visit in visits if _at(visit) > now - timedelta(days=days)]
-            count = len({visit["mdtrt_id"] for visit in members})
-            if count >= limit and (best is None or count / limit > best[0]):
-                best = (count / limit, members)
-        return best
-
-    def judge(point, window, detail):  # type: ignore[no-untyped-def]
-        if _pharmacy(point) or _inpatient(point):
-            return None
-        now = _at(point)
-        visits = [entry for entry in window if not _pharmacy(entry) and not _inpatient(entry)]
-        best = reached(visits, now)
-        if best is None:
-            return None
-        rest = []
-        for visit in visits:
-            if plain_reason(visit):
-                continue
-            if not _generics(visit, drugs):
-                series = [
-                    other
-                    for other in visits
-                    if other["fixmedins_code"] == visit["fixmedins_code"]
-                    and not _generics(other, drugs)
-                    and not plain_reason(other)
-                ]
-                count = len({other["mdtrt_id"] for other in series})
-                if 3 <= count <= (_at(series[-1]).date() - _at(series[0]).date()).days + 1:
-                    continue
-            rest.append(visit)
-        return lit(best[0], 0.6, muted=reached(rest, now) is None), best[1]
-
-    return "person", _by_person, timedelta(days=max(values["short_window"], values["long_window"])), judge
 
 
 def _per_day(values, drugs):  # type: ignore[no-untyped-def]
@@ -270,7 +218,6 @@ def discovered():  # type: ignore[no-untyped-def]
 
 
 SHIPPED = {
-    "frequent_visits.rolling_count": _rolling,
     "frequent_visits.institutions_per_day": _per_day,
     "agent_buying.days_supply": _stock,
     "agent_buying.trace_code_reuse": _trace,
