@@ -20,6 +20,8 @@ from benchmarks.stack import Load, cores, running
 from streams.simulator import simulate
 
 PERSONS, DAYS, SEED = 25_000, 60, 20_250_101
+YEAR_PERSONS, YEAR_DAYS = 1_200, 540
+"""A history longer than states reach back; a simulated person settles as often in 540 days as one of the public data in 275."""
 MEASUREMENTS = ("startup", "backtest", "state", "live", "visible")
 ROWS: list[tuple[str, str, str]] = [
     ("live_settlements_per_s", "live path, one worker, everything on", "settlements/s"),
@@ -30,8 +32,16 @@ ROWS: list[tuple[str, str, str]] = [
     ("visible_p50_s", "publish to visible at 500/s, p50", "s"),
     ("visible_p99_s", "publish to visible at 500/s, p99 (goal 1.5)", "s"),
     ("visible_never", "probes never visible (goal 0)", "settlements"),
-    ("state_bytes_per_person", "state per active person, mean", "bytes"),
-    ("state_bytes_per_person_p99", "state per active person, p99", "bytes"),
+    ("state_bytes_per_person", "state per active person after 60 days, mean (goal 2,048)", "bytes"),
+    ("state_bytes_per_person_p99", "state per active person after 60 days, p99", "bytes"),
+    ("state_year_bytes_per_person", "state per active person after 540 days, mean (goal 2,048)", "bytes"),
+    ("state_year_bytes_per_person_p99", "state per active person after 540 days, p99", "bytes"),
+    ("state_year_entries_per_person", "settlements kept of a person then", "settlements"),
+    ("state_year_place_bytes_per_person", "state of all places then, per active person", "bytes"),
+    ("state_full_person_bytes", "state of a person at the cap (goal 65,536)", "bytes"),
+    ("state_full_place_bytes", "state of a place at the cap (goal 1,048,576)", "bytes"),
+    ("state_year_dump_us", "dump of a touched state", "us"),
+    ("state_year_load_us", "load of a person's state", "us"),
     ("startup_median_s", "start-up to ready, median of 3 (goal 30)", "s"),
 ]
 
@@ -63,7 +73,7 @@ async def _measure(folder: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
         elif name == "backtest":
             figures |= offline.backtest(load)
         elif name == "state":
-            figures |= offline.state(load)
+            figures |= offline.state(load, _load(folder / "year.jsonl", persons=YEAR_PERSONS, days=YEAR_DAYS))
         else:
             measurement = live if name == "live" else visible
             async with running(folder / name) as stack:
