@@ -37,6 +37,8 @@ NO_VISIT: Final = PHARMACY | INPATIENT
 EPOCH: Final = date(1970, 1, 1)
 NEWBORN_DAYS: Final = 28
 NEWBORN_TYPE: Final = "1401"
+STAY: Final = "\x00stay"
+"""What stays in hospital are found by in a ledger; no item code begins like that."""
 CARING_RELATIONS: Final = frozenset({"1", "7"})
 """Collectors who care for the insured: family, care institution."""
 
@@ -60,6 +62,11 @@ class Visit(Entry, array_like=True, gc=False):
     watched_fee: int
     diagnosis: str
     began: int
+
+    @property
+    def named(self) -> Iterable[str]:
+        """The items, and stays in hospital by :data:`STAY`."""
+        return (*self.items, STAY) if self.flags & INPATIENT else self.items
 
 
 class Reader:

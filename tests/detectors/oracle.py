@@ -44,7 +44,7 @@ def expected(
         for event in settlements:
             for subject, detail in split(event):
                 ledgers[subject, detail].append(event)
-        monthly = detector not in DAILY
+        months = 0 if detector in DAILY else 3 if detector in QUARTERLY else 1
         for (subject, detail), entries in ledgers.items():
             named = {"*", detector, detector.split(".")[0]}
             spans = [
@@ -52,7 +52,7 @@ def expected(
                 for one in filed or []
                 if one["subject_type"] == subject_type and one["subject_id"] == subject and named & set(one["rules"])
             ]
-            for alert in _episodes(entries, taken_back, width, judge, monthly, detail, spans):
+            for alert in _episodes(entries, taken_back, width, judge, months, detail, spans):
                 period = alert.pop("period")
                 identity = "\x1f".join((detector, "1", subject_type, subject, f"{period}|{alert.pop('detail')}"))
                 key = hashlib.blake2b(identity.encode(), digest_size=16).hexdigest()
@@ -69,9 +69,10 @@ DAILY = (
     "agent_buying.shared_terminal",
     "agent_buying.same_drug_rush",
 )
+QUARTERLY = ("agent_buying.days_supply",)
 
 
-def _episodes(entries, taken_back, width, judge, monthly, detail, spans):  # type: ignore[no-untyped-def]
+def _episodes(entries, taken_back, width, judge, months, detail, spans):  # type: ignore[no-untyped-def]
     episodes = defaultdict(list)
     for position, point in enumerate(entries):
         now = _at(point)
@@ -87,7 +88,7 @@ def _episodes(entries, taken_back, width, judge, monthly, detail, spans):  # typ
             light, members = verdict
             if any(first <= str(now.date()) <= last for first, last in spans):
                 light = "green"
-            period = now.year * 12 + now.month - 1 if monthly else (now.date() - date(1970, 1, 1)).days
+            period = (now.year * 12 + now.month - 1) // months if months else (now.date() - date(1970, 1, 1)).days
             episodes[period].append((now, light, members))
     for period, matches in episodes.items():
         evidence = {entry["event_id"]: entry for _, _, members in matches for entry in members}
@@ -129,11 +130,6 @@ def _oncology(event: Event) -> bool:
     return any(code[0] == "C" or code[:3] == "Z51" for code in codes)
 
 
-def _away(event: Event) -> bool:
-    insured, here = event["insuplc_admdvs"], event["mdtrtarea_admvs"]
-    return insured is not None and here is not None and insured[:4] != here[:4]
-
-
 def _generics(event: Event, drugs: dict[str, tuple[str, bool]]) -> dict[str, int]:
     """Seconds of supply per generic of a settlement."""
     supply: dict[str, int] = defaultdict(int)
@@ -155,37 +151,6 @@ def _per_day(values, drugs):  # type: ignore[no-untyped-def]
         return lit(count / values["limit"], 0.5, muted=len(rest) < values["limit"]), day
 
     return "person", _by_person, timedelta(hours=25), judge
-
-
-def _stock(values, drugs):  # type: ignore[no-untyped-def]
-    monitored = {generic for generic, watched in drugs.values() if watched}
-
-    def split(event):  # type: ignore[no-untyped-def]
-        return [(event["psn_no"], generic) for generic in _generics(event, drugs)]
-
-    def reached(collections, generic, now, limit):  # type: ignore[no-untyped-def]
-        in_hand, day = 0, None
-        for entry in collections:
-            if day is not None:
-                in_hand = max(0, in_hand - int((_at(entry) - day).total_seconds()))
-            in_hand += _generics(entry, drugs)[generic]
-            day = _at(entry)
-        if day is not None:
-            in_hand = max(0, in_hand - int((now - day).total_seconds()))
-        return in_hand if len(collections) >= values["collections"] and in_hand >= limit else 0
-
-    def judge(point, window, detail):  # type: ignore[no-untyped-def]
-        if _inpatient(point):
-            return None
-        limit = values["monitored_limit" if detail in monitored else "other_limit"] * 86_400
-        members = [entry for entry in window if not _inpatient(entry)]
-        in_hand = reached(members, detail, _at(point), limit)
-        if not in_hand:
-            return None
-        rest = [entry for entry in members if not _long(entry) and not _oncology(entry) and not _away(entry)]
-        return lit(in_hand / limit, 0.5, muted=not reached(rest, detail, _at(point), limit)), members
-
-    return "person", split, timedelta(days=values["window"]), judge
 
 
 def lit(excess, certainty, *, muted):  # type: ignore[no-untyped-def]
@@ -219,7 +184,6 @@ def discovered():  # type: ignore[no-untyped-def]
 
 SHIPPED = {
     "frequent_visits.institutions_per_day": _per_day,
-    "agent_buying.days_supply": _stock,
     "agent_buying.trace_code_reuse": _trace,
 }
 RULES = SHIPPED | {module.DETECTOR: module.oracle for module in discovered()}
