@@ -6,6 +6,7 @@ import io
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, cast
@@ -14,6 +15,7 @@ import zstandard
 
 from detectors.errors import UnreadableInputError
 from detectors.judge import Judge
+from detectors.models.drift import Drift, alert_drifts
 from detectors.state import PersonState, PlaceState
 from schemas.alert import Alert, alerts_sha256
 from schemas.errors import Refused
@@ -44,6 +46,8 @@ class BacktestResult:
     too_old: int
     alerts: list[Alert]
     alerts_sha256: str
+    drifts: list[Drift]
+    """Changes of the traffic's anomaly scores and of how much is found."""
     first_times: dict[str, str]
     """Event time of the watched events, as first delivered."""
 
@@ -135,6 +139,16 @@ class _Run:
             if place.dirty or not len(place.entries) % TIDY_EVERY:
                 self.touched[id(place)] = place
 
+    def drifts(self, alerts: list[Alert]) -> list[Drift]:
+        calendar = self.judge.calendar
+        scores = [
+            Drift("risk_sco", day, partition)
+            for partition, cohort in enumerate(self.cohorts)
+            if cohort is not None
+            for day in cohort.drifts()
+        ]
+        return scores + alert_drifts(alerts, lambda text: calendar.day(calendar.instant(datetime.fromisoformat(text))))
+
     def review(self) -> None:
         for state in self.touched.values():
             for alert in self.judge.review(state):
@@ -184,5 +198,6 @@ def run(
         too_old=judge.tally.too_old - too_old,
         alerts=alerts,
         alerts_sha256=alerts_sha256(alerts),
+        drifts=state.drifts(alerts),
         first_times=state.first_times,
     )

@@ -15,6 +15,10 @@ class ExceptionFileError(DetectorError):
     """The file of exceptions is not one, or one of them cannot be meant as it stands."""
 
 
+class VerdictFileError(DetectorError):
+    """The file of verdicts is not one."""
+
+
 class ReferenceFileError(DetectorError):
     """A reference file (institutions, drugs) cannot be read."""
 

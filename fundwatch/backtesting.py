@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from datetime import date, timedelta
 from pathlib import Path
 
 import orjson
@@ -14,6 +15,7 @@ from detectors.backtest import open_settlements
 from detectors.backtest import run as judge_all
 from detectors.filed import load_exceptions
 from detectors.judge import Judge
+from detectors.models.verdicts import load_verdicts
 from detectors.parameters import load_rules
 from detectors.reference import Reference
 from fundwatch.errors import FundwatchError
@@ -48,6 +50,7 @@ def backtest_file(
         Reference.load(institutions or settings.institutions, drugs or settings.drugs),
         Calendar(settings.timezone),
         load_exceptions(exceptions or settings.exceptions, book),
+        load_verdicts(settings.verdicts),
     )
     # what is loaded stays, and what a run keeps is hardly ever a cycle: looking for garbage as often as usual costs a sixth of the time
     gc.freeze()
@@ -78,6 +81,10 @@ def backtest_file(
         "seconds": round(time.monotonic() - began, 3),
         "late": result.late,
         "too_old": result.too_old,
+        "drifts": [
+            {"what": one.what, "day": str(date(1970, 1, 1) + timedelta(days=one.day)), "partition": one.where}
+            for one in result.drifts
+        ],
         "quality": quality_of(result, episodes),
     }
     print(orjson.dumps(figures).decode(), flush=True)

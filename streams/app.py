@@ -14,6 +14,7 @@ from faust.types import TP
 
 from detectors.filed import load_exceptions
 from detectors.judge import Judge
+from detectors.models.verdicts import load_verdicts
 from detectors.parameters import load_rules
 from detectors.reference import Reference
 from detectors.state import PersonState, PlaceState
@@ -65,6 +66,7 @@ def load_judge(settings: StreamSettings) -> Judge:
         Reference.load(settings.institutions, settings.drugs),
         Calendar(settings.timezone),
         load_exceptions(settings.exceptions, rules),
+        load_verdicts(settings.verdicts),
     )
 
 

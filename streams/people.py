@@ -11,7 +11,7 @@ import structlog
 from faust.types import TP
 
 from detectors.judge import Judge
-from detectors.models.cohort import Cohort, row_names
+from detectors.models.cohort import MAIN, Cohort, row_names
 from detectors.state import PersonState
 from schemas.deadletter import DeadLetter
 from schemas.errors import Refused
@@ -52,7 +52,15 @@ class Cohorts:
     def rows(self, partition: int) -> dict[bytes, bytes]:
         """The rows that changed since they were last asked for."""
         cohort = self._cohorts.get(partition)
-        return {} if cohort is None else {_cohort_key(partition, name): row for name, row in cohort.rows().items()}
+        if cohort is None:
+            return {}
+        rows = cohort.rows()
+        if rows.keys() - {MAIN} and cohort.newest_day in cohort.drifts():
+            log.warning(
+                "models.drift", partition=partition,
+                advice="visits of late are unlike those before: a change of traffic, or of how it is reported",
+            )  # fmt: skip
+        return {_cohort_key(partition, name): row for name, row in rows.items()}
 
     def forget(self) -> None:
         """Drop everything that is not in the table."""

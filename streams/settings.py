@@ -38,6 +38,10 @@ class StreamSettings(BaseSettings):
     )
     institutions: Path | None = Field(default=None, description="institutions.csv")
     drugs: Path | None = Field(default=None, description="drugs.csv")
+    verdicts: Path | None = Field(
+        default=None,
+        description="what supervisors said of earlier findings, JSON lines; moves the score, never a light",
+    )
 
     worker_path: Literal["batch", "plain"] = Field(
         default="batch", description="batch: whole fetched batches; plain: stock Faust consumption, the slow reference"

@@ -16,6 +16,7 @@ from zlib import crc32
 import msgspec
 
 from detectors.errors import StateVersionError
+from detectors.models.drift import turns
 from detectors.models.features import GROUPS, NAMES, WIDTH, group_of, measure
 from detectors.models.peers import PeerReader, Peers, Reading, Stored, check, load_peers
 from detectors.person import NO_VISIT, Visit
@@ -258,6 +259,16 @@ class Cohort:
     def history(self) -> list[Learned]:
         """The snapshots that are kept, oldest first."""
         return [_decode_learned(self._snapshots[week]) for week in sorted(self._snapshots)]
+
+    def drifts(self) -> list[int]:
+        """The first days of the weeks in which the mean anomaly score of the samples was found to have changed."""
+        known = [one for one in self.history() if one.samples and one.score]
+        return [self._day(self._week_start(known[turn].week)) for turn in turns([one.score for one in known])]
+
+    @property
+    def newest_day(self) -> int:
+        """The first day of the newest week that has a snapshot."""
+        return self._day(self._week_start(self._built))
 
     # -- keeping
 

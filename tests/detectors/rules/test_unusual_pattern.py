@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from detectors import load_rules
+from detectors.explain import MUTED_BY
+from detectors.models.features import FEATURES
+from detectors.rule import Features
 from schemas.instants import DAY
-from tests.detectors.golden import check
+from tests.detectors.golden import FOLDER
 from tests.detectors.harness import START, Drive, judge, visit
 from tests.detectors.models.population import BURST, town
 
 NAME = "unusual_pattern"
+GOLDEN = FOLDER / f"{NAME}.txt"
 WEEK = 17
 
 
@@ -83,8 +88,25 @@ def test_the_width_covers_the_features() -> None:
 
 
 def test_explanations() -> None:
-    steady = [
-        made | {"setl_time": str(START + timedelta(weeks=WEEK, days=n)), "lines": [], "fixmedins_code": "A"}
-        for n, made in enumerate(burst())
-    ]
-    check(NAME, {"two a day, everywhere": among_peers(*burst()), "daily dressing": among_peers(*steady)})
+    """From features alone: what is learned in a scene moves with every rule that flags something there."""
+    (rule,) = (rule for rule in judge().rules.values() if rule.detector.endswith(NAME))
+    told: Features = {
+        "risk_sco": 0.9446, "peer_limit": 0.2991, "peer_group": "ordinary/adult",
+        "beyond": "diag_cnt,otp_cnt_7d,day_mdtrt_amt_sim,otp_rise",
+        "diag_cnt": 17, "diag_cnt_peers": 3.0, "otp_cnt_7d": 16, "otp_cnt_7d_peers": 3.22, "day_mdtrt_amt_sim": 0.56,
+        "day_mdtrt_amt_sim_peers": 0.03, "otp_rise": 13.5, "otp_rise_peers": 5.02,
+    }  # fmt: skip
+    text = "\n".join(rule.explain(features) for features in (told, told | {MUTED_BY: "treatment_series"})) + "\n"
+    if os.environ.get("FUNDWATCH_WRITE_GOLDEN"):
+        GOLDEN.write_text(text, "utf-8")
+    assert text == GOLDEN.read_text("utf-8")
+
+
+def test_what_it_tells_is_what_was_measured() -> None:
+    (alert, *_) = Drive(judge(), batch=500).run(among_peers(*burst())).of(NAME)
+    names = str(alert.features["beyond"]).split(",")
+    assert 4 <= len(names) <= 5
+    for name in names:
+        assert float(alert.features[name]) > float(alert.features[f"{name}_peers"])
+        assert FEATURES[name].title in alert.explanation
+    assert alert.features["otp_cnt_7d"] >= 14 or "otp_cnt_7d" not in names
