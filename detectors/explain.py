@@ -21,6 +21,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "newborn": "参保人为新生儿",
     "condition": "医师另作诊断，病情已有变化",
     "prescribed": "医院处方在药店取药",
+    "same_institution": "相关结算在同一住院医院（带药或他科）",
     "stock_up": "其中一次大量购药或为外出等一次性备药",
     "away": "相关结算发生在参保地以外（外出就医、备药）",
 }

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from detectors import Judge, PersonState, PlaceState, Reference, load_rules
-from detectors.reference import Drug
+from detectors.reference import Drug, Institution
 from schemas.alert import Alert
 from schemas.fact import Fact, PlaceKind
 from schemas.instants import DAY, Calendar
@@ -20,15 +20,18 @@ from schemas.settlement import Settlement, decode_settlement
 
 START = datetime(2025, 3, 1, 8, 0, 0)  # noqa: DTZ001  wire times carry no zone
 DRUGS = {"X1": ("G1", True), "X2": ("G1", True), "X3": ("G2", False), "X4": ("G3", True)}
+PLACES = {"A": (31.98, 120.89), "B": (31.98, 121.89)}
+"""Latitude and longitude of the institutions whose place is known: 94 km apart."""
 DIGESTED = (
     "alert_id", "detector", "subject_type", "subject_id", "light", "raised_at", "event_ids", "rule_id", "rule_version", "shadow",
 )  # fmt: skip
 
 
 def reference() -> Reference:
-    """Four item codes of three generics; G2 is not monitored."""
+    """Four item codes of three generics; G2 is not monitored. Two institutions have a place."""
     return Reference(
-        {code: Drug(generic, f"药{generic}", 7 * DAY, watched) for code, (generic, watched) in DRUGS.items()}
+        {code: Drug(generic, f"药{generic}", 7 * DAY, watched) for code, (generic, watched) in DRUGS.items()},
+        {code: Institution(f"机构{code}", False, "", "", *place) for code, place in PLACES.items()},
     )
 
 
