@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from operator import attrgetter
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from detectors.models.cohort import Cohort
     from detectors.rule import AnyRule
 
-SCAN_LIMIT: Final = 32
+SCAN_LIMIT: Final = 12
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
+FORGET_STEP: Final = 8
+"""Slots of what is usual that are dropped at once: to drop some, all are looked through."""
 CLEAR_STEP: Final = 8
 """Entries are cleared away by so many: each clearing zips the oldest block of what was dumped anew."""
 BEGINNING: Final = -(1 << 62)
@@ -92,12 +94,17 @@ class Usual(msgspec.Struct, array_like=True, gc=False):
     first_slot: int
     """The earliest slot ever counted: how long this subject is known."""
     counts: dict[str, dict[int, int]]
+    kept_from: int = BEGINNING
+    """Slots before this one are gone."""
 
     def add(self, key: str, slot: int) -> None:
         """Count one settlement."""
-        slots = self.counts.setdefault(key, {})
+        slots = self.counts.get(key)
+        if slots is None:
+            slots = self.counts[key] = {}
         slots[slot] = slots.get(slot, 0) + 1
-        self.first_slot = min(self.first_slot, slot)
+        if slot < self.first_slot:
+            self.first_slot = slot
 
     def count(self, key: str, first: int, end: int) -> int:
         """Settlements in the slots from ``first`` up to, not including, ``end``."""
@@ -105,7 +112,10 @@ class Usual(msgspec.Struct, array_like=True, gc=False):
         return sum(slots.get(slot, 0) for slot in range(first, end)) if slots else 0
 
     def forget(self, before: int) -> None:
-        """Drop the slots before one."""
+        """Drop the slots before one, now and then."""
+        if before < self.kept_from + FORGET_STEP:
+            return
+        self.kept_from = before
         for key in list(self.counts):
             slots = {slot: count for slot, count in self.counts[key].items() if slot >= before}
             if slots:
@@ -140,6 +150,11 @@ class Scope:
     def longest(self) -> int:
         """How long anything is kept."""
         return max((self.retention, *self.needs.values()))
+
+    @cached_property
+    def glances(self) -> tuple[tuple[AnyRule, Callable[[Any, int], Sequence[str]]], ...]:
+        """Every rule with its glance: looked up once, for it is asked at every entry."""
+        return tuple((rule, rule.glance) for rule in self.rules)
 
     @cached_property
     def counting(self) -> tuple[AnyRule, ...]:
@@ -195,8 +210,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if self.by_item is not None:
             for item in entry.named:
                 self.by_item.setdefault(item, []).append(entry)
-        for rule in self.scope.rules:
-            details = rule.glance(self, count)
+        for rule, glance in self.scope.glances:
+            details = glance(self, count)
             if details:
                 self._mark(rule, details, entry.at)
         return True
