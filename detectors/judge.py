@@ -13,7 +13,7 @@ from detectors.filed import FiledException, filed_for
 from detectors.models.cohort import Cohort
 from detectors.models.verdicts import Verdicts
 from detectors.parameters import RuleBook, RuleSetting
-from detectors.person import Reader, Visit
+from detectors.person import FAMILIAR_SPAN, Reader, Visit
 from detectors.place import read_sale
 from detectors.reference import Reference
 from detectors.rule import AnyRule, rule_class
@@ -55,7 +55,8 @@ class Judge:
         self.kinds = frozenset(kind for kind in kinds if any(rule.subject == kind for rule in rules))
         reach = max((rule.width for rule in rules if rule.subject != "person"), default=0)
         # a reversal must still find the terminal, collector and trace codes of its original while it can change a place's alert
-        self._person_scope = self._scope("person", reach)
+        # and the last visits must tell who is a stranger somewhere
+        self._person_scope = self._scope("person", max(reach, FAMILIAR_SPAN))
         self._place_scopes = {kind: self._scope(kind, 0) for kind in kinds}
         self._reader = Reader(reference, self.kinds, calendar, tally=self.tally, code_room=book.code_room)
 
@@ -137,7 +138,7 @@ class Judge:
             return []
         if state.insert(visit) and state.peers is not None:
             state.peers.note(visit, state.subject_id)
-        facts = self._reader.facts(settlement, visit)
+        facts = self._reader.facts(settlement, visit, state)
         if state.reversals:
             taken_back = state.reversals.get(visit.settlement_id)
             if taken_back is not None:

@@ -8,8 +8,10 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
+import msgspec
+
 from detectors.reference import Drug, Reference
-from detectors.windows import Entry, Tally
+from detectors.windows import Entry, Ledger, Tally
 from schemas.fact import (
     AWAY,
     CHRONIC,
@@ -20,6 +22,7 @@ from schemas.fact import (
     ONCOLOGY,
     PHARMACY,
     SERVICE_ONLY,
+    STRANGER,
     Fact,
     PlaceKind,
     with_age,
@@ -36,6 +39,10 @@ FEW_CODES: Final = 3
 NO_VISIT: Final = PHARMACY | INPATIENT
 EPOCH: Final = date(1970, 1, 1)
 NEWBORN_DAYS: Final = 28
+FAMILIAR_SPAN: Final = 84 * DAY
+"""Who has settled at a place within this span is no stranger there: the longest prescription."""
+FAMILIAR_GAP: Final = 3 * DAY
+"""Settlements so shortly before a point may come later than it."""
 NEWBORN_TYPE: Final = "1401"
 STAY: Final = "\x00stay"
 """What stays in hospital are found by in a ledger; no item code begins like that."""
@@ -183,8 +190,8 @@ class Reader:
         self._tally.cut += 1
         return ""
 
-    def facts(self, settlement: Settlement, visit: Visit) -> list[Fact]:
-        """What the places of a SETTLE are told."""
+    def facts(self, settlement: Settlement, visit: Visit, ledger: Ledger[Visit]) -> list[Fact]:
+        """What the places of a SETTLE are told; the ledger is that of its person."""
         institution = visit.institution_id
         relation = _relation(settlement)
         told = (
@@ -203,7 +210,10 @@ class Reader:
             )
             if len(codes) > FEW_CODES:
                 self._cut(codes)
-            facts.append(Fact("institution", institution, *told, "", items, tuple(codes)))
+            fact = Fact("institution", institution, *told, "", items, tuple(codes))
+            if is_stranger(ledger, institution, visit.at):
+                fact = msgspec.structs.replace(fact, flags=fact.flags | STRANGER)
+            facts.append(fact)
         if self._agents and visit.agent_id:
             facts.append(Fact("agent", visit.agent_id, *told, "", items))
         if self._drug_codes:
@@ -234,6 +244,15 @@ class Reader:
         if self._drug_codes:
             for trace in visit.trace_codes:
                 yield "drug_code", trace
+
+
+def is_stranger(ledger: Ledger[Visit], institution_id: str, at: int) -> bool:
+    """Whether a person has settled nothing at an institution for twelve weeks; the last days, which may not be complete, do not count."""
+    entries = ledger.entries
+    for index in ledger.span(at - FAMILIAR_SPAN, at - FAMILIAR_GAP):  # noqa: SIM110  a generator costs more on the hot path
+        if entries[index].institution_id == institution_id:
+            return False
+    return True
 
 
 def fen(yuan: Decimal) -> int:

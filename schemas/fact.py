@@ -28,6 +28,8 @@ AWAY: Final = 128
 """Flag: settled in another city (first four digits of the area) than the one that insures."""
 COLLECTED: Final = 256
 """Flag: collected by family (relation 1) or a care institution (relation 7)."""
+STRANGER: Final = 512
+"""Flag: the person had settled nothing at that institution for twelve weeks (institution facts only)."""
 _AGE_SHIFT: Final = 16
 _AGE_MASK: Final = 127
 

@@ -1,4 +1,4 @@
-"""Several people taking the same box from a shop that hardly ever sells it."""
+"""Several strangers taking the same box from a shop that hardly ever sells it to strangers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,27 @@ from detectors.place import Sale
 from detectors.reference import Reference
 from detectors.rule import Features, Match, Rule
 from detectors.windows import Ledger
-from schemas.fact import PHARMACY
+from schemas.fact import PHARMACY, STRANGER
 from schemas.instants import DAY, Calendar
 
 CERTAINTY: Final = 0.7
 """The score at the limit: strangers may have heard of the same box from one doctor."""
-PRIOR_SLOTS: Final = 4
-"""The one sale that is added to what was counted is thought to be of so many slots more: four weeks without any."""
+PRIOR_SLOTS: Final = 17
+"""The one sale that is added to what was counted is thought to be of so many slots more: four months without any."""
+ANONYMOUS: Final = PHARMACY | STRANGER
+
+
+def _counts(entry: Sale) -> bool:
+    return entry.flags & ANONYMOUS == ANONYMOUS
 
 
 class ItemSurge(Rule[Sale]):
-    """Counts distinct persons per item code of the watch list at a pharmacy, against what the pharmacy used to sell of it.
+    """Counts the strangers per item code of the watch list at a pharmacy, against what the pharmacy used to sell of it to strangers.
 
-    Whoever gathers drugs with many cards names neither himself nor an hour, but asks each card's holder for the same box. Before the
-    window the shop sold it so rarely that so many buyers are no coincidence (Poisson, one sale added to what was counted). Source:
-    domain.md 3.2 (frequent purchase of drugs in demand) and 3.4 (card clusters; thresholds not public).
+    Whoever gathers drugs with many cards names neither himself nor an hour, but takes them all to the same few shops for the same box,
+    whereas nine of ten who buy a watched drug have been there before. A stranger is who had settled nothing there for twelve weeks.
+    Before the window the shop sold the box to strangers so rarely that so many are no coincidence (Poisson, one sale added to what was
+    counted). Source: domain.md 3.2 (impersonated purchase) and 3.4 (card clusters; thresholds not public).
     """
 
     detector = "agent_buying.item_surge"
@@ -48,13 +54,13 @@ class ItemSurge(Rule[Sale]):
         self.usual_slots = self._slots + 2 * (self.width // (self.usual_slot * DAY) + 1)
 
     def usual_keys(self, entry: Sale) -> Sequence[str]:
-        """The boxes sold: at most as many keys as a pharmacy has watched item codes on its shelves."""
-        return entry.codes if entry.flags & PHARMACY else ()
+        """The boxes that strangers took: no more keys than a pharmacy has watched item codes on its shelves."""
+        return entry.codes if _counts(entry) else ()
 
     def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """The boxes of a sale with enough sales of the same within the window."""
         point = ledger.entries[index]
-        if not point.flags & PHARMACY:
+        if not _counts(point):
             return ()
         return [code for code in point.codes if self._close_enough(ledger.of_item(code, point))]
 
@@ -64,7 +70,7 @@ class ItemSurge(Rule[Sale]):
     def claims(self, ledger: Ledger[Sale], index: int) -> bool:
         """A box that hardly ever sells there, and that enough others took within a window of the sale."""
         entry = ledger.entries[index]
-        if not entry.flags & PHARMACY:
+        if not _counts(entry):
             return False
         settled = entry.at <= ledger.settled_until - self.width
         return any(
@@ -81,7 +87,7 @@ class ItemSurge(Rule[Sale]):
         around = [
             other.at
             for other in ledger.of_item(code, ledger.entries[-1])
-            if abs(other.at - entry.at) < self.width and other.flags & PHARMACY
+            if abs(other.at - entry.at) < self.width and _counts(other)
         ]
         step = self._persons - 1
         return any(late - early < self.width for early, late in zip(around, around[step:], strict=False))
@@ -99,8 +105,8 @@ class ItemSurge(Rule[Sale]):
         return (usual.count(code, start, end) + 1) / ((end - start + PRIOR_SLOTS) * self.usual_slot) * self._days
 
     def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
-        """The persons who took the box."""
-        members = [entry for entry in window if detail in entry.codes and entry.flags & PHARMACY]
+        """The strangers who took the box."""
+        members = [entry for entry in window if detail in entry.codes and _counts(entry)]
         count = len({entry.person_id for entry in members})
         end = self._end(window[-1].at)
         mean = self._expected(ledger, detail, end)
@@ -142,11 +148,11 @@ class ItemSurge(Rule[Sale]):
         return tail if tail <= self._chance else None
 
     def explain(self, features: Features) -> str:
-        """For example 本机构10天内有5人购买同一规格的百令胶囊（Z109…，5笔），此前84天仅售出1笔，难以用巧合解释，…，请核实。"""
+        """For example 本药店20天内有4名生客（12周内未曾来店）购买同一规格的百令胶囊（Z109…，5笔），此前84天生客仅买过1笔，…，请核实。"""
         return (
-            f"本机构{span(int(features['window_seconds']))}内有{features['grp_psncnt']}人"
-            f"购买同一规格的{features['generic']}"
-            f"（{features['med_list_codg']}，{features['settlements']}笔），此前{features['usual_days']}天仅售出{features['usual_sales']}笔，"
+            f"本药店{span(int(features['window_seconds']))}内有{features['grp_psncnt']}名生客（12周内未曾来店）"
+            f"购买同一规格的{features['generic']}（{features['med_list_codg']}，{features['settlements']}笔），"
+            f"此前{features['usual_days']}天生客仅买过{features['usual_sales']}笔，"
             f"难以用巧合解释，疑有人持多人凭证集中收药{closing(features.get(MUTED_BY))}"
         )
 

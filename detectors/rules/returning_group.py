@@ -100,10 +100,11 @@ class ReturningGroup(Rule[Sale]):
             if last + 1 - first >= self._limit:
                 group = sales[first : last + 1]
                 persons = len({member.person_id for member in group})
-                if persons >= self._limit and self._pace.is_unusual(
-                    self.usual(ledger), item, sale.at, persons, self._together, self._chance
-                ):
+                if persons >= self._limit and self._is_gathering(ledger, item, persons, sale.at):
                     yield group
+
+    def _is_gathering(self, ledger: Ledger[Sale], item: str, persons: int, at: int) -> bool:
+        return self._pace.is_unusual(self.usual(ledger), item, at, persons, self._together, self._chance)
 
     def judge(self, window: list[Sale], detail: str, ledger: Ledger[Sale]) -> Match[Sale] | None:
         """The group of the point, and the earlier days on which enough of it were together."""
@@ -137,12 +138,12 @@ class ReturningGroup(Rule[Sale]):
     def _returned(self, ledger: Ledger[Sale], item: str, sales: list[Sale], point: Sale) -> Return | None:
         since = point.at - self._together
         persons = {sale.person_id for sale in sales if sale.at > since}
-        if len(persons) < self._limit:
+        if len(persons) < self._limit or not self._is_gathering(ledger, item, len(persons), point.at):
             return None
         today = self.calendar.day(point.at)
         days: dict[int, set[str]] = {}
         together: set[str] = set()
-        earlier = [sale for sale in sales if self.calendar.day(sale.at) < today]
+        earlier = [sale for sale in sales if sale.at <= since and self.calendar.day(sale.at) < today]
         for group in self._gatherings(ledger, item, earlier):
             common = [sale for sale in group if sale.person_id in persons]
             known = {sale.person_id for sale in common}

@@ -13,7 +13,7 @@ from detectors import Judge, RuleFileError, StateVersionError, load_rules
 from detectors.rule import Rule
 from detectors.state import STATE_VERSION
 from schemas.alert import alert_id
-from schemas.fact import COLLECTED, INPATIENT, LONG_PRESCRIPTION, PHARMACY, SERVICE_ONLY, Fact
+from schemas.fact import COLLECTED, INPATIENT, LONG_PRESCRIPTION, PHARMACY, SERVICE_ONLY, STRANGER, Fact
 from schemas.instants import Calendar
 from tests.detectors.harness import Drive, decode, drug, event, judge, reference, reversal, visit
 
@@ -28,9 +28,9 @@ def test_facts_of_a_settlement() -> None:
     )
     common = ("E00001", "S1", AT, "P1", "A", 7050, PHARMACY | COLLECTED, "1")
     facts = [
-        Fact("terminal", "A-T1", *common),
-        Fact("institution", "A", *common, "", ("G1",), ("X1",)),
-        Fact("agent", "AG", *common),
+        Fact("terminal", "A-T1", *common, "", ("G1",)),
+        Fact("institution", "A", *common[:-2], common[-2] | STRANGER, "1", "", ("G1",), ("X1",)),
+        Fact("agent", "AG", *common, "", ("G1",)),
         Fact("drug_code", "c1", *common),
         Fact("drug_code", "c2", *common),
     ]
@@ -39,6 +39,32 @@ def test_facts_of_a_settlement() -> None:
     # the same again: the same facts, nothing new
     assert core.settle(state, decode(wire)) == facts
     assert not state.changed
+
+
+@pytest.mark.parametrize(
+    ("before", "stranger"),
+    [
+        ([], True),
+        (["10d 10:00:00"], False),
+        # twelve weeks to the second
+        (["6d 10:00:00"], False),
+        (["6d 09:59:59"], True),
+        # three days before: what is nearer may come later
+        (["87d 09:59:59"], False),
+        (["87d 10:00:00"], True),
+    ],
+)
+def test_who_is_a_stranger_at_an_institution(before: list[str], stranger: bool) -> None:
+    """Also when the earlier visit comes late, and at that institution alone."""
+    visits = [visit(number, at) for number, at in enumerate(before)]
+    bought = decode(event(9, "90d 10:00:00", lines=[drug("X1", 5)]))
+    core = judge()
+    for shop, known in (("A", not stranger), ("B", False)):
+        state = core.person("P1", None)
+        for made in [visit(8, "89d 10:00:00"), *visits]:
+            core.settle(state, decode(made | {"fixmedins_code": shop}))
+        flags = [fact.flags for fact in core.settle(state, bought) if fact.kind == "institution"]
+        assert [bool(flag & STRANGER) for flag in flags] == [not known]
 
 
 def test_nothing_to_tell_of_a_visit_without_places() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,35 @@ def test_long_streams_equal_a_recount(seed: int) -> None:
         for batch, reload in ((1, 0), (50, 7), (10_000, 0))
     ]
     assert results == [answer] * 3
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_crowded_shops_equal_a_recount(seed: int) -> None:
+    """Groups that come and come back, strangers among regulars: what a rule claims stays when the rest is cleared away."""
+    rng = random.Random(seed)
+    events: list[dict[str, Any]] = []
+    at = START
+    for number in range(160):
+        at += timedelta(hours=rng.choice([1, 5, 20, 60]))
+        shop, item = rng.choice("AB"), rng.choice(["X1", "X1", "X2", "X4"])
+        group = rng.sample(range(6), rng.randint(1, 4)) if rng.random() < 0.6 else [100 + number]
+        for one in group:
+            settled = at + timedelta(minutes=rng.randrange(300))
+            made = event(10 * number + one % 10, settled, psn_no=f"P{one}", fixmedins_code=shop, lines=[drug(item, 5)])
+            events.append(made | {"agnter_rlts": rng.choice([None, None, "1"])})
+            if rng.random() < 0.05:
+                events.append(reversal(10 * number + one % 10, settled + timedelta(days=rng.randrange(15)), made))
+    order = sorted(events, key=lambda made: happened(made) + rng.random() * 86_400)
+    answer = {
+        key: one
+        for key, one in expected(events, parameters(RULES), DRUGS).items()
+        if one["subject_type"] == "institution"
+    }
+    found = Counter(one["detector"] for one in answer.values())
+    assert min(found[f"agent_buying.{name}"] for name in ("returning_group", "item_surge", "same_drug_rush")) > 3
+    for batch, reload in ((1, 0), (9, 7), (10_000, 0)):
+        digested = Drive(judge(RULES), batch=batch, reload_every=reload).run(order).digested()
+        assert {key: one for key, one in digested.items() if one["subject_type"] == "institution"} == answer
 
 
 @PATIENT

@@ -13,11 +13,17 @@ def oracle(values, drugs):  # type: ignore[no-untyped-def]
     sold = defaultdict(list)
     first = {}
 
+    visits = defaultdict(list)
+
     def split(event):  # type: ignore[no-untyped-def]
+        shop = event["fixmedins_code"]
+        visits[shop, event["psn_no"]].append(at(event))
         if event["med_type"] not in ("41", "9929"):
             return []
         boxes = {line["med_list_codg"] for line in event["lines"] if drugs[line["med_list_codg"]][1]}
-        shop = event["fixmedins_code"]
+        # whatever was settled before lies before in the order of the events
+        if any(timedelta(days=3) < at(event) - time <= timedelta(days=84) for time in visits[shop, event["psn_no"]]):
+            return []
         for box in boxes:
             sold[shop, box].append(day(event))
             first[shop] = min(day(event), first.get(shop, day(event)))
@@ -31,7 +37,7 @@ def oracle(values, drugs):  # type: ignore[no-untyped-def]
         if (end - start) * 7 < values["least_history"]:
             return None
         before = sum(start * 7 <= other < end * 7 for other in sold[shop, box])
-        mean = (before + 1) / ((end - start) * 7 + 28) * values["window"]
+        mean = (before + 1) / ((end - start) * 7 + 17 * 7) * values["window"]
         if mean > values["rare"]:
             return None
 

@@ -39,10 +39,12 @@ def oracle(values, drugs):  # type: ignore[no-untyped-def]
     def returned(point, sales, generic):  # type: ignore[no-untyped-def]
         here = [sale for sale in sales if at(sale) > at(point) - together]
         persons = {sale["psn_no"] for sale in here}
+        if len(persons) < values["limit"] or not unusual(len(persons), point, generic):
+            return None
         days = defaultdict(set)
         members = {sale["event_id"]: sale for sale in here}
         for last in sales:
-            if day(last) >= day(point):
+            if day(last) >= day(point) or last in here:
                 continue
             group = [sale for sale in sales[: sales.index(last) + 1] if at(sale) > at(last) - together]
             present = {sale["psn_no"] for sale in group}

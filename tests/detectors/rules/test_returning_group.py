@@ -49,6 +49,11 @@ def test_the_third_time_is_certain() -> None:
         visit_of(30, "P1", "P2", "P5"),
         # the same day
         [made | {"setl_time": "2025-03-01 19:00:00", "event_id": f"L{made['event_id']}"} for made in visit_of(0, "P1", "P2", "P3")],
+        # still there after midnight
+        [
+            made | {"setl_time": "2025-03-02 00:05:00", "event_id": f"L{made['event_id']}"}
+            for made in visit_of(0, "P1", "P2", "P3")
+        ],
         # too long after
         visit_of(60, "P1", "P2", "P3"),
         # not together
@@ -61,7 +66,10 @@ def test_the_third_time_is_certain() -> None:
     ],
 )  # fmt: skip
 def test_others_are_left_alone(again: list[dict[str, Any]]) -> None:
-    assert found(visit_of(0, "P1", "P2", "P3"), again) == []
+    first = visit_of(0, "P1", "P2", "P3")
+    if again[0]["setl_time"].endswith("00:05:00"):
+        first = [made | {"setl_time": "2025-03-01 23:40:00"} for made in first]
+    assert found(first, again) == []
 
 
 @pytest.mark.parametrize("relation", ["1", "7"])
