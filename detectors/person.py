@@ -257,7 +257,7 @@ def is_stranger(ledger: Ledger[Visit], institution_id: str, at: int) -> bool:
 
 def fen(yuan: Decimal) -> int:
     """Money in whole fen."""
-    return int((yuan * 100).to_integral_value())
+    return round(yuan * 100)
 
 
 def read_date(wire: str) -> int | None:

@@ -79,7 +79,7 @@ def test_given_values_replace_shipped_ones(tmp_path: Path) -> None:
         ("[rules.frequent_visits.rolling_counts]\nversion = 5", "rolling_counts: unknown name"),
         ("[rules.frequent_visits.rolling_count]\nversion = 'new'", "rolling_count: Expected `int`"),
         ("[rules.frequent_visits.rolling_count]\nepisode = 'year'", "rolling_count: Invalid enum value 'year'"),
-        ("[general]\nlateness = 9999", "general.lateness: expected a number from 0 to 720"),
+        ("[general]\nlateness = 9999", "general.lateness: expected a number from 0 to 48"),
         ("[generals]\nlateness = 9", "generals: unknown name"),
         ("rules = 7", "rules: expected a table, got 7"),
         ("[rules]\nfrequent_visits = 7", r"rules.frequent_visits: expected a table"),
