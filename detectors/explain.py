@@ -23,6 +23,7 @@ EXCEPTIONS: Final[dict[str, str]] = {
     "prescribed": "医院处方在药店取药",
     "same_institution": "相关结算在同一住院医院（带药或他科）",
     "stock_up": "其中一次大量购药或为外出等一次性备药",
+    "steady_refills": "按期续方，领药略快于用药",
     "away": "相关结算发生在参保地以外（外出就医、备药）",
 }
 

@@ -25,6 +25,7 @@ RISE: Final = 8.0
 OTHER_SHARE: Final = 0.5
 """What a stock counts that hardly sells on."""
 STOCK_UP: Final = "stock_up"
+STEADY: Final = "steady_refills"
 UNKNOWN_MOST: Final = 0.9
 """A number of collections proves no stock: never red."""
 
@@ -50,7 +51,8 @@ class DaysSupply(Rule[Visit]):
     count, and what is at home lasts while a stay goes on. Where the dose is unknown the collections themselves are counted. The
     score also weighs the possession ratio (supply handed out over the days since the first collection) and what the person used to
     collect in the first half of the window. Source: domain.md 3.2 and 4 (the 2025 notice on over-quantity buying; thresholds are
-    ours). Exception beside those of the file: a single large collection, for the notice relaxes stocking up for a journey.
+    ours). Exception beside those of the file: a single large collection, for the notice relaxes stocking up for a journey, and
+    refills hardly faster than the need, which pile up for packs do not come by the month.
     """
 
     detector = "agent_buying.days_supply"
@@ -64,6 +66,7 @@ class DaysSupply(Rule[Visit]):
         self._collections = setting.whole("collections")
         self._unknown_window = min(setting.seconds("unknown_window"), self.width)
         self._unknown_limit = setting.whole("unknown_limit")
+        self._steady = setting.number("steady_pace")
         self._fewest = min(self._collections, self._unknown_limit)
 
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
@@ -124,6 +127,9 @@ class DaysSupply(Rule[Visit]):
         other = self._stock(rest, detail, stays, now) if excused else stock
         muted = (len(rest) < self._collections or other.remaining < limit) and other.unknown < self._unknown_limit
         run = members[-stock.run :] if held else [entry for entry in members if entry.at > now - self._unknown_window]
+        pace = self._pace(run, detail, stays)
+        months = now - run[0].at >= 2 * MONTH
+        steady = held and months and pace < self._steady and stock.unknown < self._unknown_limit
         features: Features = {
             "collections": len(run),
             "fixmedins_cnt": len({entry.institution_id for entry in run}),
@@ -140,13 +146,21 @@ class DaysSupply(Rule[Visit]):
                 "span_days": max(1, -(-(now - run[0].at) // DAY)),
                 "left_days": round(stock.left / DAY, 1),
                 "early_refills": stock.early,
+                "pace": round(pace, 2),
             }
         else:
             score = min(UNKNOWN_MOST, excess_score(stock.unknown, self._unknown_limit))
             features |= {"limit": self._unknown_limit, "window_seconds": self._unknown_window}
-        if muted:
-            features[MUTED_BY] = told(excused.values())
-        return Match(*weigh(score, muted=muted), features, run)
+        if muted or steady:
+            features[MUTED_BY] = told(excused.values() if muted else [STEADY])
+        return Match(*weigh(score, muted=muted or steady), features, run)
+
+    @staticmethod
+    def _pace(run: list[Visit], generic: str, stays: list[tuple[int, int]]) -> float:
+        """Supply handed out per day until the last collection: 1 is what the need takes."""
+        first, last = run[0].at, run[-1].at
+        supply = sum(_supply_of(entry, generic) for entry in run[:-1])
+        return supply / max(MONTH, last - first - paused(stays, first, last))
 
     def _excused(self, members: list[Visit], generic: str) -> dict[str, str]:
         """Beside what the settlements tell: one collection that holds the limit by itself, as before a long journey."""

@@ -19,6 +19,8 @@ from schemas.instants import HOUR, MINUTE, Calendar
 
 EARTH: Final = 6371.0
 """Mean radius, km."""
+RISE: Final = 4.0
+"""How slowly the score rises: a clock gone wrong or a wrong place in the reference file makes any speed."""
 
 
 class ImpossibleTravel(Rule[Visit]):
@@ -83,7 +85,8 @@ class ImpossibleTravel(Rule[Visit]):
         if not found:
             return None
         speed, distance, before = max(found, key=lambda pair: pair[0])
-        score, _ = weigh(excess_score(speed, self._speed), muted=muted)
+        excess = speed / self._speed
+        score, _ = weigh(excess_score(RISE + excess, RISE + 1), muted=muted)
         features: Features = {
             "distance_km": round(distance, 1),
             "minutes": (point.at - before.at) // MINUTE,

@@ -47,6 +47,13 @@ def oracle(values, drugs):  # type: ignore[no-untyped-def]
             return "green", evidence
         if kind == "count":
             return "yellow", evidence
+        begun = members[0][0]
+        home = now - begun - _away_from_home(stays, begun, now)
+        slow = sum(supply for _, supply, _ in members[:-1]) / max(30 * DAY, home) < values["steady_pace"]
+        slow = slow and now - begun >= 60 * DAY
+        recent = [one for one in bought if one[0] > now - values["unknown_window"] * DAY and one[1] == 0]
+        if slow and len(recent) < values["unknown_limit"]:
+            return "green", evidence
         early = sum(supply for at, supply, _ in bought if at <= now - window_seconds // 2)
         usual = max(1.0, early / (window_seconds - window_seconds // 2))
         left, _ = stock(bought, stays, now, usual)

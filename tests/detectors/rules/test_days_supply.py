@@ -203,6 +203,15 @@ def test_stocking_up_once_for_a_journey() -> None:
     assert alert.light == "yellow"
 
 
+@pytest.mark.parametrize(("days", "light"), [(36, "green"), (42, "yellow")])
+def test_refills_every_four_weeks_pile_up(days: int, light: str) -> None:
+    alerts = found([bought(number, f"{28 * number}d 08:00:00", days) for number in range(9)])
+    assert alerts
+    assert {alert.light for alert in alerts} == {light}
+    if light == "green":
+        assert {alert.features["muted_by"] for alert in alerts} == {"steady_refills"}
+
+
 def test_explanations() -> None:
     stock = [bought(number, f"{number}d 10:00:00", 22.5, fixmedins_code="AB"[number % 2]) for number in range(3)]
     golden.check(
@@ -211,6 +220,7 @@ def test_explanations() -> None:
             "stock": stock,
             "long prescription": [made | {"long_rx_flag": "1"} for made in stock],
             "journey": [bought(0, "0d 08:00:00", 10), bought(1, "9d 08:00:00", 75), bought(2, "10d 08:00:00", 10)],
+            "every four weeks": [bought(number, f"{28 * number}d 08:00:00", 36) for number in range(6)],
             "stay": [*STOCK, stay(9, "15d 00:00:00", "2025-03-06")],
             "dose unknown": [bought(number, f"{number}d 08:00:00", None, "X9") for number in range(7)],
         },
