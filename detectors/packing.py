@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
+from datetime import date
 from functools import lru_cache
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
@@ -286,9 +286,10 @@ def _clock(at: int) -> str:
 @lru_cache(maxsize=4_096)
 def _date(day: int) -> str:
     # the decoder lets through 2000 to 2100; what else a ledger may hold needs no date, only always the same text
-    return time.strftime("%Y%m%d", time.gmtime(day * DAY)) if 0 <= day < _DAYS else "0" * _DATE
+    return date.fromordinal(_DAY_ZERO + day).strftime("%Y%m%d") if 0 <= day < _DAYS else "0" * _DATE
 
 
 _DAYS: Final = 50_000
+_DAY_ZERO: Final = date(1970, 1, 1).toordinal()
 _MINUTES: Final = [f"{minute // 60:02}{minute % 60:02}" for minute in range(DAY // MINUTE)]
 _SECONDS: Final = [f"{second:02}" for second in range(MINUTE)]
