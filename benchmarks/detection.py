@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -28,11 +28,14 @@ from detectors.judge import Judge
 from detectors.parameters import RuleBook, load_rules
 from detectors.quality import BUDGETS, Episode, Quality, measure, read_truth
 from detectors.reference import Reference
+from detectors.state import PersonState
 from schemas.alert import Alert
 from schemas.instants import Calendar
 
 WHOLE, HALVES = "whole", ("first half", "second half")
 PARTS: Final = (WHOLE, *HALVES)
+MODELS: Final = frozenset({"frequent_visits.unusual_pattern"})
+"""The detectors that have nothing to say without models; others only ask them how far a limit may be lowered."""
 HEADS: Final = ("budget", "recall", "agent buying", "frequent visits", "look-alikes", "background/10k", "median lead")
 
 
@@ -54,10 +57,12 @@ class Data:
 
 @dataclass(frozen=True)
 class Trial:
-    """One run: which part of the persons, which detectors switched off."""
+    """One run: which part of the persons, which detectors switched off, with or without models."""
 
     part: str = WHOLE
     off: frozenset[str] = frozenset()
+    peers: bool = True
+    """Whether models of peers are kept, for rules to ask."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,16 @@ def trial(data: Data, chosen: Trial) -> Outcome:
         lines = of_half(lines, episodes, half)
         episodes = tuple(episode for episode in episodes if _home(episode) == half)
     book = without(load_rules(data.rules), chosen.off)
-    return judged(lines, episodes, Judge(book, Reference.load(data.institutions, data.drugs), Calendar()))
+    kind = Judge if chosen.peers else Alone
+    return judged(lines, episodes, kind(book, Reference.load(data.institutions, data.drugs), Calendar()))
+
+
+class Alone(Judge):
+    """A judge that keeps no models."""
+
+    def cohort(self, find: Callable[[str], PersonState], rows: Mapping[str, bytes] | None = None) -> None:
+        """None, as where no rule asks for peers."""
+        return
 
 
 def judged(lines: Iterable[bytes], episodes: Sequence[Episode], judge: Judge) -> Outcome:
@@ -135,23 +149,27 @@ def of_half(lines: Iterable[bytes], episodes: Sequence[Episode], half: int) -> I
 def trials(book: RuleBook) -> list[Trial]:
     """Everything worth running for a rule book: parts, rules or models only, each detector left out once."""
     names = [rule.detector for rule in book.rules if rule.enabled]
-    groups = _groups(book).values()
-    chosen = [Trial(part, off) for off in groups for part in PARTS]
+    chosen = [Trial(part, off, peers) for off, peers in _groups(book).values() for part in PARTS]
     return list(dict.fromkeys([*chosen, *(Trial(WHOLE, frozenset({name})) for name in names)]))
 
 
 def models_of(book: RuleBook) -> frozenset[str]:
-    """The detectors that rest on what was learned of others; all others are rules."""
-    judge = Judge(book, Reference(), Calendar())
-    return frozenset(name for name, rule in judge.rules.items() if rule.asks_peers)
+    """The detectors that are models; all others are rules."""
+    return MODELS.intersection(rule.detector for rule in book.rules if rule.enabled)
 
 
-def _groups(book: RuleBook) -> dict[str, frozenset[str]]:
-    """What to call a set of detectors, and which are off then."""
+def _groups(book: RuleBook) -> dict[str, tuple[frozenset[str], bool]]:
+    """What to call a set of detectors, which are off then, and whether models are kept."""
     names = frozenset(rule.detector for rule in book.rules if rule.enabled)
     models = models_of(book)
-    everything: dict[str, frozenset[str]] = {"everything": frozenset()}
-    return everything | ({"rules only": models, "models only": names - models} if models else {})
+    everything: dict[str, tuple[frozenset[str], bool]] = {"everything": (frozenset(), True)}
+    if not models:
+        return everything
+    return everything | {
+        "rules only": (models, False),
+        "rules, limits lowered by peers": (models, True),
+        "models only": (names - models, True),
+    }
 
 
 def tables(book: RuleBook, outcomes: dict[Trial, Outcome]) -> str:
@@ -167,10 +185,10 @@ def tables(book: RuleBook, outcomes: dict[Trial, Outcome]) -> str:
     )  # fmt: skip
     groups = [
         [name, part, *_row(quality)]
-        for name, off in _groups(book).items()
+        for name, (off, peers) in _groups(book).items()
         for part in PARTS
-        if Trial(part, off) in outcomes
-        for quality in outcomes[Trial(part, off)].at.values()
+        if Trial(part, off, peers) in outcomes
+        for quality in outcomes[Trial(part, off, peers)].at.values()
     ]
     sections = ["## Found", table(["with", "part", *HEADS], groups), "## By kind", kinds]
     if any(len(one.off) == 1 for one in outcomes):

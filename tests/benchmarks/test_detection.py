@@ -99,7 +99,8 @@ def test_every_detector_is_left_out_once_and_models_apart() -> None:
     chosen = trials(book)
     assert len(chosen) == len(set(chosen))
     assert {Trial(WHOLE, frozenset({name})) for name in names} <= set(chosen)
-    assert {Trial(part, off) for part in PARTS for off in (frozenset[str](), models, names - models)} <= set(chosen)
+    groups = [(frozenset[str](), True), (models, False), (models, True), (names - models, True)]
+    assert {Trial(part, off, peers) for part in PARTS for off, peers in groups} <= set(chosen)
 
 
 def test_without_models_there_are_no_groups() -> None:
