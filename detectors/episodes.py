@@ -39,6 +39,8 @@ def fold(ledger: Ledger[Any], rule: AnyRule, detail: str, period: int) -> Fold |
     start, end = rule.bounds(period)
     exceptions = rule.filed.get(ledger.subject_id)
     for index in ledger.span(start, end):
+        if detail and detail not in ledger.entries[index].named:
+            continue
         if detail not in rule.glance(ledger, index) or not ledger.counts_at_once(index):
             continue
         match = rule.judge(ledger.window(index, rule.width), detail, ledger)

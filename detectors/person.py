@@ -92,6 +92,7 @@ class Reader:
         self._code_room = code_room
         self._drugs = reference.drugs
         self._watched = reference.monitored
+        self._watched_codes = frozenset(item for item, drug in reference.drugs.items() if drug.monitored)
         wanted = frozenset(kinds)
         self._terminals = "terminal" in wanted
         self._institutions = "institution" in wanted
@@ -137,11 +138,13 @@ class Reader:
         )
 
     def _personal_flags(self, settlement: Settlement, at: int) -> int:
-        born, flags = _standing(settlement.born, settlement.person_type, settlement.person_area, settlement.area)
+        born, birthday, flags = _standing(
+            settlement.born, settlement.person_type, settlement.person_area, settlement.area
+        )
         if born is not None:
-            days = self._calendar.day(at) - born
-            flags = with_age(flags, (_written_date(born + days) - _written_date(born)) // 10_000)
-            if 0 <= days <= NEWBORN_DAYS:
+            day = self._calendar.day(at)
+            flags = with_age(flags, (_written_date(day) - birthday) // 10_000)
+            if day - NEWBORN_DAYS <= born <= day:
                 flags |= NEWBORN
         return flags
 
@@ -203,10 +206,11 @@ class Reader:
             facts.append(Fact("terminal", visit.terminal_id, *told, "", items))
         if self._institutions and items:
             codes = dict.fromkeys(
-                line.item_code
-                for line in settlement.lines or ()
-                if line.item_code is not None
-                and ((drug := self._drugs.get(line.item_code)) is not None and drug.monitored)
+                [
+                    item
+                    for line in settlement.lines or ()
+                    if (item := line.item_code) is not None and item in self._watched_codes
+                ]
             )
             if len(codes) > FEW_CODES:
                 self._cut(codes)
@@ -278,12 +282,13 @@ def _written_date(day: int) -> int:
 @lru_cache(maxsize=65_536)
 def _standing(
     born: str | None, person_type: Code | None, insured: Code | None, here: Code | None
-) -> tuple[int | None, int]:
-    """Day of birth, and the flags that hang on neither time nor care."""
+) -> tuple[int | None, int, int]:
+    """Day of birth, the same written, and the flags that hang on neither time nor care."""
     flags = NEWBORN if code(person_type) == NEWBORN_TYPE else 0
     if insured is not None and here is not None and code(insured)[:4] != code(here)[:4]:
         flags |= AWAY
-    return read_date(born) if born else None, flags
+    day = read_date(born) if born else None
+    return day, 0 if day is None else _written_date(day), flags
 
 
 def _relation(settlement: Settlement) -> str:

@@ -101,9 +101,13 @@ class Rule(ABC, Generic[EntryT]):
         """
         return False
 
+    def concerns(self, care: int) -> bool:
+        """Whether it may match at entries of this kind of care: 0, PHARMACY, INPATIENT. At others nobody glances."""
+        return True
+
     @abstractmethod
     def glance(self, ledger: Ledger[EntryT], index: int) -> Sequence[str]:
-        """The details for which the point at ``index`` may match, from a look that costs next to nothing.
+        """The details for which the point at ``index`` may match, from a look that costs next to nothing: "" or what it names.
 
         May say yes too often, never no wrongly; must not look at what was taken back nor at entries after ``index``.
         """

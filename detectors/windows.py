@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 import msgspec
 
 from detectors.packing import Packed
+from schemas.fact import INPATIENT, PHARMACY
 
 if TYPE_CHECKING:
     from detectors.models.cohort import Cohort
@@ -24,6 +25,7 @@ FORGET_STEP: Final = 8
 CLEAR_STEP: Final = 8
 """Entries are cleared away by so many: each clearing zips the oldest block of what was dumped anew."""
 BEGINNING: Final = -(1 << 62)
+CARE: Final = PHARMACY | INPATIENT
 
 _at = attrgetter("at")
 _order = attrgetter("at", "event_id")
@@ -152,9 +154,12 @@ class Scope:
         return max((self.retention, *self.needs.values()))
 
     @cached_property
-    def glances(self) -> tuple[tuple[AnyRule, Callable[[Any, int], Sequence[str]]], ...]:
-        """Every rule with its glance: looked up once, for it is asked at every entry."""
-        return tuple((rule, rule.glance) for rule in self.rules)
+    def glances(self) -> dict[int, tuple[tuple[AnyRule, Callable[[Any, int], Sequence[str]]], ...]]:
+        """By kind of care, every rule that may match at such an entry with its glance: looked up once, for it is asked at every entry."""
+        return {
+            care: tuple((rule, rule.glance) for rule in self.rules if rule.concerns(care))
+            for care in (0, PHARMACY, INPATIENT, PHARMACY | INPATIENT)
+        }
 
     @cached_property
     def counting(self) -> tuple[AnyRule, ...]:
@@ -183,6 +188,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     """Event ids, for ledgers too long to look through; derived."""
     by_item: dict[str, list[EntryT]] | None = None
     """Entries per generic, built when a rule first asks; derived."""
+    notes: dict[tuple[str, str], Any] | None = None
+    """What a rule remembers of its last glance at an item, to go on from there; gone when an entry comes late or goes. Derived."""
     packed: Packed | None = None
     """The entries as the last dump packed them; derived."""
     claimed: int = 0
@@ -210,7 +217,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if self.by_item is not None:
             for item in entry.named:
                 self.by_item.setdefault(item, []).append(entry)
-        for rule, glance in self.scope.glances:
+        for rule, glance in self.scope.glances[entry.flags & CARE]:
             details = glance(self, count)
             if details:
                 self._mark(rule, details, entry.at)
@@ -253,6 +260,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         entries.insert(index, entry)
         if self.seen is not None:
             self.seen.add(entry.event_id)
+        self.notes = None
         if self.by_item is not None:
             for item in entry.named:
                 insort(self.by_item.setdefault(item, []), entry, key=_order)
@@ -417,7 +425,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             self.seen.update(entry.event_id for entry in claimed)
         entries[:old] = claimed
         self.claimed = len(kept)
-        self.by_item = None
+        self.by_item = self.notes = None
         if self.packed is not None:
             self.packed.dropped(old, kept)
 

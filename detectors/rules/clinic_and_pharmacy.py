@@ -43,6 +43,10 @@ class ClinicAndPharmacy(Rule[Visit]):
         self._many = (setting.whole("many_pairs"), setting.whole("many_institutions"))
         self._limit = min(self._few[0], self._many[0])
 
+    def concerns(self, care: int) -> bool:
+        """All but stays."""
+        return not care & INPATIENT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """An entry that a settlement of the other kind precedes by no more than the gap, with enough others before it."""
         entries = ledger.entries

@@ -69,15 +69,45 @@ class DaysSupply(Rule[Visit]):
         self._steady = setting.number("steady_pace")
         self._fewest = min(self._collections, self._unknown_limit)
 
+    def concerns(self, care: int) -> bool:
+        """All but stays."""
+        return not care & INPATIENT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """Generics of the point in hand beyond the limit, were nothing taken back."""
         entry = ledger.entries[index]
         if index + 1 < self._fewest or entry.flags & INPATIENT:
             return ()
-        return [item for item in entry.items if self._enough(item, ledger.of_item(item, entry), ledger)]
+        return [
+            item
+            for item in entry.items
+            if self._may_be_enough(item, ledger.of_item(item, entry), ledger)
+            and self._enough(item, ledger.of_item(item, entry), ledger)
+        ]
 
     def _limit(self, generic: str) -> int:
         return self._monitored_limit if generic in self.reference.monitored else self._other_limit
+
+    def _may_be_enough(self, generic: str, collections: list[Visit], ledger: Ledger[Visit]) -> bool:
+        """A bound that goes on from the last glance: the stock as if nothing ever left the window, stays are left to the exact look."""
+        last = collections[-1]
+        notes = ledger.notes
+        if notes is None:
+            notes = ledger.notes = {}
+        key = self.detector, generic
+        before, stock, unknown = notes.get(key, (None, 0, False))
+        if before is not last:
+            some = collections[-1:]
+            if len(collections) < 2 or before is not collections[-2]:
+                before, stock, unknown = None, 0, False
+                some = collections
+            for entry in some:
+                supply = 0 if entry.flags & INPATIENT else _supply_of(entry, generic)
+                unknown = unknown or not supply
+                stock = supply if before is None else max(0, stock - entry.at + before.at) + supply
+                before = entry
+            notes[key] = last, stock, unknown
+        return unknown or stock >= self._limit(generic) or STAY in (ledger.by_item or ())
 
     def _enough(self, generic: str, collections: list[Visit], ledger: Ledger[Visit]) -> bool:
         """Looked at from the end: what is in hand is the most that any run of collections up to now leaves over its own span."""

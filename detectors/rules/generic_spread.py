@@ -60,6 +60,10 @@ class GenericSpread(Rule[Visit]):
         self._extra = setting.whole("other_extra")
         self.width = max(self._longest, setting.seconds("habit_window"))
 
+    def concerns(self, care: int) -> bool:
+        """All but stays."""
+        return not care & INPATIENT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """Generics of the point that were collected at enough institutions."""
         entry = ledger.entries[index]

@@ -46,6 +46,10 @@ class ImpossibleTravel(Rule[Visit]):
             if place.latitude is not None and place.longitude is not None
         }
 
+    def concerns(self, care: int) -> bool:
+        """All but stays."""
+        return not care & INPATIENT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A settlement soon after one that is too far away."""
         entries = ledger.entries

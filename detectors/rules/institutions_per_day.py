@@ -30,6 +30,10 @@ class InstitutionsPerDay(Rule[Visit]):
         self._limit = setting.whole("limit")
         self.width = LONGEST_DAY
 
+    def concerns(self, care: int) -> bool:
+        """All but stays."""
+        return not care & INPATIENT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """An entry before which enough entries lie within a day."""
         entries = ledger.entries

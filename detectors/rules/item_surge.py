@@ -57,6 +57,10 @@ class ItemSurge(Rule[Sale]):
         """The boxes that strangers took: no more keys than a pharmacy has watched item codes on its shelves."""
         return entry.codes if _counts(entry) else ()
 
+    def concerns(self, care: int) -> bool:
+        """Pharmacies."""
+        return bool(care & PHARMACY)
+
     def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """The boxes of a sale with enough sales of the same within the window."""
         point = ledger.entries[index]

@@ -57,6 +57,10 @@ class RepeatedPattern(Rule[Visit]):
         self._fund_share = setting.number("fund_share")
         self._weights = {name: setting.number(f"weight_{name}") for name in SIGNS}
 
+    def concerns(self, care: int) -> bool:
+        """Visits."""
+        return not care & NO_VISIT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit with which, counting settlements, a window reaches its minimum."""
         entries = ledger.entries

@@ -37,6 +37,10 @@ class ResaleMoney(Rule[Visit]):
         self._limit = setting.whole("limit") * FEN
         self._agent_limit = setting.whole("agent_limit") * FEN
 
+    def concerns(self, care: int) -> bool:
+        """All but stays."""
+        return not care & INPATIENT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A purchase of monitored drugs that reaches the lower limit with those before it."""
         entries = ledger.entries

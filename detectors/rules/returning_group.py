@@ -59,6 +59,10 @@ class ReturningGroup(Rule[Sale]):
         """The watched generics sold: some dozens of keys."""
         return entry.items if entry.flags & PHARMACY else ()
 
+    def concerns(self, care: int) -> bool:
+        """Pharmacies."""
+        return bool(care & PHARMACY)
+
     def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """Generics of which enough was sold within minutes, and some before."""
         entries, limit = ledger.entries, self._limit

@@ -67,6 +67,10 @@ class RollingCount(Rule[Visit]):
         )
         self.width = max(window.width for window in self._windows)
 
+    def concerns(self, care: int) -> bool:
+        """Visits."""
+        return not care & NO_VISIT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit that, with settlements of visits before it, reaches the floor of a window."""
         entries = ledger.entries

@@ -37,6 +37,10 @@ class StayOverlap(Rule[Visit]):
         super().__init__(setting, reference, calendar)
         self.width = setting.seconds("longest_stay")
 
+    def concerns(self, care: int) -> bool:
+        """Stays."""
+        return bool(care & INPATIENT)
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A stay with anything settled after its first day."""
         entry = ledger.entries[index]

@@ -43,6 +43,10 @@ class UnusualPattern(Rule[Visit]):
         self._beyond = setting.whole("beyond")
         self._doubt = setting.number("doubt")
 
+    def concerns(self, care: int) -> bool:
+        """Visits."""
+        return not care & NO_VISIT
+
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit before which enough entries lie within 30 days."""
         entries = ledger.entries

@@ -125,11 +125,6 @@ def _long(event: Event) -> bool:
     return event["long_rx_flag"] == "1"
 
 
-def _oncology(event: Event) -> bool:
-    codes = [diagnosis["diag_code"] for diagnosis in event["diagnoses"] or []]
-    return any(code[0] == "C" or code[:3] == "Z51" for code in codes)
-
-
 def _generics(event: Event, drugs: dict[str, tuple[str, bool]]) -> dict[str, int]:
     """Seconds of supply per generic of a settlement."""
     supply: dict[str, int] = defaultdict(int)
