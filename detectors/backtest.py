@@ -19,7 +19,7 @@ from detectors.models.drift import Drift, alert_drifts
 from detectors.state import PersonState, PlaceState
 from schemas.alert import Alert, alerts_sha256
 from schemas.errors import Refused
-from schemas.fact import PlaceKind
+from schemas.fact import Fact, PlaceKind
 from schemas.partitions import PARTITIONS, key_partition
 from schemas.settlement import MAX_BYTES, decode_settlement
 
@@ -109,6 +109,8 @@ class _Run:
         self.touched: dict[int, PersonState | PlaceState] = {}
         self.alerts: dict[str, Alert] = {}
         self.distinct = self.reversals = 0
+        self.boxes: dict[str, Fact] = {}
+        """Trace codes of which a single fact was told: one settlement of a box is none too many."""
 
     def _find(self, person_id: str) -> PersonState:
         return self.persons[person_id]
@@ -134,7 +136,16 @@ class _Run:
             places = self.places[fact.kind]
             place = places.get(fact.place_id)
             if place is None:
+                first = None
+                if fact.kind == "drug_code":
+                    # nearly every box is heard of once: its ledger is made when it is heard of again
+                    first = self.boxes.pop(fact.place_id, None)
+                    if first is None:
+                        self.boxes[fact.place_id] = fact
+                        continue
                 place = places[fact.place_id] = judge.place(fact.kind, fact.place_id, None)
+                if first is not None:
+                    judge.witness(place, first)
             judge.witness(place, fact)
             if place.dirty or not len(place.entries) % TIDY_EVERY:
                 self.touched[id(place)] = place

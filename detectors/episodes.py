@@ -19,6 +19,8 @@ from schemas.instants import DAY, Calendar
 FINGERPRINT_BYTES: Final = 8
 LINK_SPAN: Final = 31 * DAY
 """Findings of a subject raised no further apart speak of the same time."""
+MOST_JUDGED: Final = 64
+"""Episodes of a subject of which it is remembered what was judged."""
 WITNESS_SHARE: Final = 0.5
 """How far another rule's finding is believed to be independent of this one: they look at the same settlements."""
 
@@ -29,16 +31,31 @@ class Fold(msgspec.Struct, gc=False):
     raised_at: int
     best: Match[Any]
     light: str
-    evidence: list[Entry]
+    members: dict[str, Entry]
+
+    @property
+    def evidence(self) -> list[Entry]:
+        """The oldest of the entries that any of the points found."""
+        return sorted(self.members.values(), key=lambda entry: (entry.at, entry.event_id))[:MAX_EVIDENCE]
 
 
 def fold(ledger: Ledger[Any], rule: AnyRule, detail: str, period: int) -> Fold | None:
-    """Judge every point of the period; None if none matches."""
-    found: Fold | None = None
-    members: dict[str, Entry] = {}
+    """Judge every point of the period; None if none matches.
+
+    Points that were judged before are not judged again while the ledger has only grown at its end: nothing about them has changed.
+    """
+    if ledger.judged is None or len(ledger.judged) > MOST_JUDGED:
+        ledger.judged = {}
+    key = rule.detector, detail, period
     start, end = rule.bounds(period)
+    points = ledger.span(start, end)
+    found: Fold | None
+    last, found = ledger.judged.get(key, (None, None))
+    if last is not None:
+        points = points[ledger.position(last) + 1 - points.start :]
     exceptions = rule.filed.get(ledger.subject_id)
-    for index in ledger.span(start, end):
+    for index in points:
+        last = ledger.entries[index]
         if detail and detail not in ledger.entries[index].named:
             continue
         if detail not in rule.glance(ledger, index) or not ledger.counts_at_once(index):
@@ -48,17 +65,16 @@ def fold(ledger: Ledger[Any], rule: AnyRule, detail: str, period: int) -> Fold |
             continue
         if exceptions:
             match = mute(match, rule.calendar.moment(ledger.entries[index].at).date(), exceptions)
-        for entry in match.members:
-            members[entry.event_id] = entry
         if found is None:
-            found = Fold(ledger.entries[index].at, match, match.light, [])
-            continue
+            found = Fold(ledger.entries[index].at, match, match.light, {})
+        for entry in match.members:
+            found.members[entry.event_id] = entry
         if match.score > found.best.score:
             found.best = match
         if LIGHT_ORDER[match.light] > LIGHT_ORDER[found.light]:
             found.light = match.light
-    if found is not None:
-        found.evidence = sorted(members.values(), key=lambda entry: (entry.at, entry.event_id))[:MAX_EVIDENCE]
+    if last is not None:
+        ledger.judged[key] = last, found
     return found
 
 

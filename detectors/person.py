@@ -38,6 +38,7 @@ FEW_CODES: Final = 3
 """So many find room in any entry."""
 NO_VISIT: Final = PHARMACY | INPATIENT
 EPOCH: Final = date(1970, 1, 1)
+EPOCH_ORDINAL: Final = EPOCH.toordinal()
 NEWBORN_DAYS: Final = 28
 FAMILIAR_SPAN: Final = 84 * DAY
 """Who has settled at a place within this span is no stranger there: the longest prescription."""
@@ -142,8 +143,13 @@ class Reader:
             settlement.born, settlement.person_type, settlement.person_area, settlement.area
         )
         if born is not None:
-            day = self._calendar.day(at)
-            flags = with_age(flags, (_written_date(day) - birthday) // 10_000)
+            wire = settlement.settled_at
+            if wire.tzinfo is None:
+                day, today = wire.toordinal() - EPOCH_ORDINAL, wire.year * 10_000 + wire.month * 100 + wire.day
+            else:
+                day = self._calendar.day(at)
+                today = _written_date(day)
+            flags = with_age(flags, (today - birthday) // 10_000)
             if day - NEWBORN_DAYS <= born <= day:
                 flags |= NEWBORN
         return flags

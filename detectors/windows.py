@@ -22,7 +22,7 @@ SCAN_LIMIT: Final = 12
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
 FORGET_STEP: Final = 8
 """Slots of what is usual that are dropped at once: to drop some, all are looked through."""
-CLEAR_STEP: Final = 8
+CLEAR_STEP: Final = 16
 """Entries are cleared away by so many: each clearing zips the oldest block of what was dumped anew."""
 BEGINNING: Final = -(1 << 62)
 CARE: Final = PHARMACY | INPATIENT
@@ -166,6 +166,11 @@ class Scope:
         """The rules that count what is usual."""
         return tuple(rule for rule in self.rules if rule.usual_slot)
 
+    @cached_property
+    def counters(self) -> tuple[tuple[str, Callable[[Any], Sequence[str]], int], ...]:
+        """Their names, what they count of an entry, and the days of a slot."""
+        return tuple((rule.detector, rule.usual_keys, rule.usual_slot) for rule in self.counting)
+
 
 class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     """Entries of one subject in the order (at, event_id), whatever the order in which they came.
@@ -190,6 +195,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     """Entries per generic, built when a rule first asks; derived."""
     notes: dict[tuple[str, str], Any] | None = None
     """What a rule remembers of its last glance at an item, to go on from there; gone when an entry comes late or goes. Derived."""
+    judged: dict[EpisodeKey, tuple[EntryT, Any]] | None = None
+    """Up to which entry an episode was judged, and what was found; gone when an entry comes late, goes or is taken back. Derived."""
     packed: Packed | None = None
     """The entries as the last dump packed them; derived."""
     claimed: int = 0
@@ -228,14 +235,14 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if usual is None:
             usual = self.usual = {}
         day = self.scope.day(entry.at)
-        for rule in self.scope.counting:
-            keys = rule.usual_keys(entry)
+        for detector, keys_of, days in self.scope.counters:
+            keys = keys_of(entry)
             if keys:
-                counts = usual.get(rule.detector)
+                counts = usual.get(detector)
                 if counts is None:
-                    counts = usual[rule.detector] = Usual(NOTHING_USUAL.first_slot, {})
+                    counts = usual[detector] = Usual(NOTHING_USUAL.first_slot, {})
                 for key in keys:
-                    counts.add(key, day // rule.usual_slot)
+                    counts.add(key, day // days)
 
     def _known(self, event_id: str) -> bool:
         if self.seen is None:
@@ -260,7 +267,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         entries.insert(index, entry)
         if self.seen is not None:
             self.seen.add(entry.event_id)
-        self.notes = None
+        self.notes = self.judged = None
         if self.by_item is not None:
             for item in entry.named:
                 insort(self.by_item.setdefault(item, []), entry, key=_order)
@@ -281,6 +288,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if not self.changed:
             return False
         self.reversals[settlement_id] = at
+        self.judged = None
         for index, entry in enumerate(self.entries):
             if entry.settlement_id == settlement_id:
                 self._touch(index, at)
@@ -289,6 +297,8 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     def of_item(self, item: str, until: EntryT) -> list[EntryT]:
         """The entries that name an item (:attr:`Entry.named`), up to and including ``until``, in order, also those taken back."""
         if self.by_item is None:
+            if len(self.entries) <= SCAN_LIMIT:
+                return self._scan(item, until)
             self.by_item = {}
             for entry in self.entries:
                 for name in entry.named:
@@ -297,6 +307,15 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         if not found or found[-1] is until:
             return found
         return found[: bisect_right(found, _order(until), key=_order)]
+
+    def _scan(self, item: str, until: EntryT) -> list[EntryT]:
+        found = []
+        for entry in self.entries:
+            if item in entry.named:
+                found.append(entry)
+            if entry is until:
+                break
+        return found
 
     def _holds(self, settlement_id: str) -> bool:
         entries = (
@@ -362,6 +381,10 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         for detail in details:
             self.dirty.add((rule.detector, detail, period))
 
+    def position(self, entry: EntryT) -> int:
+        """Where an entry of the ledger stands."""
+        return bisect_left(self.entries, _order(entry), key=_order)
+
     def span(self, start: int, end: int) -> range:
         """Positions of the entries with ``start <= at < end``."""
         low = bisect_left(self.entries, start, key=_at)
@@ -425,7 +448,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             self.seen.update(entry.event_id for entry in claimed)
         entries[:old] = claimed
         self.claimed = len(kept)
-        self.by_item = self.notes = None
+        self.by_item = self.notes = self.judged = None
         if self.packed is not None:
             self.packed.dropped(old, kept)
 

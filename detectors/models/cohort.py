@@ -18,13 +18,13 @@ import msgspec
 from detectors.errors import StateVersionError
 from detectors.models.drift import turns
 from detectors.models.features import GROUPS, NAMES, WIDTH, group_of, measure
-from detectors.models.peers import PeerReader, Peers, Reading, Stored, check, load_peers
+from detectors.models.peers import PeerReader, Peers, Reading, Stored, check, limits_of, load_peers
 from detectors.person import NO_VISIT, Visit
 from detectors.windows import Ledger
 from schemas.instants import DAY, Calendar
 
 COHORT_VERSION: Final = 1
-SAMPLES: Final = 128
+SAMPLES: Final = 64
 """Visits of a week: those with the smallest hashes of their event ids."""
 OPEN_WEEKS: Final = 6
 """Weeks whose samples are kept: the one that fills, those not closed yet, and some that wrong dates seem to open."""
@@ -244,6 +244,12 @@ class Cohort:
         values = measure(window, self._day)
         reading = self._reader.read(stored, values)
         return None if reading is None else PeerReading(group, dict(zip(NAMES, values, strict=True)), reading)
+
+    def limits(self, entry: Visit) -> Mapping[str, float]:
+        """The high quantile of every feature, in its own unit, among the peers of a visit in its week; empty where too little is known."""
+        group = group_of(entry.flags)
+        stored = None if group is None else self._of(self._week(entry.at)).get(group)
+        return {} if stored is None else limits_of(stored)
 
     def _of(self, week: int) -> dict[str, Stored]:
         groups = self._decoded.get(week)

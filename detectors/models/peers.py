@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 from collections.abc import Sequence
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -148,6 +150,11 @@ def load_peers(stored: Stored) -> Peers:
     return peers
 
 
+def limits_of(stored: Stored) -> dict[str, float]:
+    """The group's high quantile of every feature, in its own unit; empty while it warms up."""
+    return {name: unscaled(name, most) for name, most in zip(NAMES, stored.limits, strict=False)}
+
+
 class PeerReader:
     """Holds persons against groups as stored: one set of River's trees, given the masses of whichever group is asked.
 
@@ -176,22 +183,26 @@ class PeerReader:
             float(self._trees.score_one(features)) if stored.turned else 0.0,
             limit,
             tuple(sorted(excess, key=lambda name: (-excess[name], name))),
-            {name: unscaled(name, most) for name, most in zip(NAMES, limits, strict=True)},
+            limits_of(stored),
         )
 
 
 def _grown() -> tuple[Any, list[Any]]:
-    """Half-space trees with all their nodes, depth first.
+    """Half-space trees with all their nodes, depth first: grown once, then copied, which takes a fifth of the time."""
+    trees: Any = pickle.loads(_seed())  # noqa: S301  bytes made in this process a moment ago
+    return trees, [node for tree in trees.trees for node in tree.iter_dfs()]
 
-    River grows them at the first sample, with the seed always the same; that sample is taken out again.
-    """
+
+@cache
+def _seed() -> bytes:
+    """River grows trees at the first sample, with the seed always the same; that sample is taken out again."""
     trees: Any = HalfSpaceTrees(n_trees=TREES, height=HEIGHT, window_size=WINDOW, seed=SEED)
     trees.learn_one(dict.fromkeys(NAMES, 0.0))
     trees.counter = 0
     nodes = [node for tree in trees.trees for node in tree.iter_dfs()]
     for node in nodes:
         node.l_mass = 0
-    return trees, nodes
+    return pickle.dumps(trees)
 
 
 def _estimators() -> list[Quantile]:

@@ -107,7 +107,7 @@ class DaysSupply(Rule[Visit]):
                 stock = supply if before is None else max(0, stock - entry.at + before.at) + supply
                 before = entry
             notes[key] = last, stock, unknown
-        return unknown or stock >= self._limit(generic) or STAY in (ledger.by_item or ())
+        return unknown or stock >= self._limit(generic) or bool(ledger.of_item(STAY, last))
 
     def _enough(self, generic: str, collections: list[Visit], ledger: Ledger[Visit]) -> bool:
         """Looked at from the end: what is in hand is the most that any run of collections up to now leaves over its own span."""

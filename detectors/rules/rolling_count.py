@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from detectors.exemptions import told
@@ -90,7 +90,7 @@ class RollingCount(Rule[Visit]):
     def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
         """The window whose limit is exceeded most; muted if none is exceeded without the excepted visits."""
         visits = [entry for entry in window if not entry.flags & NO_VISIT]
-        usual = self._usual(window, visits, ledger)
+        usual = self._usual(visits, ledger)
         excesses = self._excesses(visits, usual)
         if not excesses:
             return None
@@ -118,16 +118,15 @@ class RollingCount(Rule[Visit]):
             features[MUTED_BY] = told(excused.values())
         return Match(score, light, features, members)
 
-    def _usual(self, window: list[Visit], visits: list[Visit], ledger: Ledger[Visit]) -> dict[str, float]:
+    def _usual(self, visits: list[Visit], ledger: Ledger[Visit]) -> Mapping[str, float]:
         """What 95 % of the peers do not exceed, by feature; nothing where that could not lower a limit, or is not known."""
         if ledger.peers is None or not any(
             one.floor <= len(visits) and one.floor < one.limit and one.width in PEER_COUNTS for one in self._windows
         ):
             return {}
-        found = ledger.peers.read(window)
-        return {} if found is None else found.reading.limits
+        return ledger.peers.limits(visits[-1])
 
-    def _excesses(self, visits: list[Visit], usual: dict[str, float]) -> list[_Excess]:
+    def _excesses(self, visits: list[Visit], usual: Mapping[str, float]) -> list[_Excess]:
         now = visits[-1].at
         excesses = []
         for window in self._windows:
