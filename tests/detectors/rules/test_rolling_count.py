@@ -164,14 +164,18 @@ class Neighbours:
     """Peers of whom 95 % do not exceed these counts in 7, 30 and 90 days."""
 
     def __init__(self, *counts: float) -> None:
-        self.limits = dict(zip(("otp_cnt_7d", "otp_cnt", "otp_cnt_90d"), counts, strict=True))
+        self.counts = dict(zip(("otp_cnt_7d", "otp_cnt", "otp_cnt_90d"), counts, strict=True))
 
     def note(self, entry: Visit, person_id: str) -> None:
         """Nothing is learned."""
 
     def read(self, window: Sequence[Visit]) -> PeerReading:
         """The same for everyone, and nothing unusual but counts."""
-        return PeerReading("clinic/adult", {}, Reading(0.0, 1.0, (), self.limits))
+        return PeerReading("clinic/adult", {}, Reading(0.0, 1.0, (), self.counts))
+
+    def limits(self, entry: Visit) -> dict[str, float]:
+        """The same for everyone."""
+        return self.counts
 
 
 def found_among(events: list[dict[str, Any]], counts: list[float]) -> list[Alert]:
