@@ -22,7 +22,7 @@ SCAN_LIMIT: Final = 12
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
 FORGET_STEP: Final = 8
 """Slots of what is usual that are dropped at once: to drop some, all are looked through."""
-CLEAR_STEP: Final = 16
+CLEAR_STEP: Final = 8
 """Entries are cleared away by so many: each clearing zips the oldest block of what was dumped anew."""
 BEGINNING: Final = -(1 << 62)
 CARE: Final = PHARMACY | INPATIENT
