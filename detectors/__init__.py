@@ -13,8 +13,8 @@ from detectors.filed import FiledException, load_exceptions
 from detectors.judge import Judge
 from detectors.parameters import Parameter, RuleBook, RuleSetting, load_rules
 from detectors.reference import Drug, Institution, Reference
+from detectors.scope import Tally
 from detectors.state import PersonState, PlaceState
-from detectors.windows import Tally
 
 __all__ = [
     "DetectorError",

@@ -109,8 +109,8 @@ class _Run:
         self.touched: dict[int, PersonState | PlaceState] = {}
         self.alerts: dict[str, Alert] = {}
         self.distinct = self.reversals = 0
-        self.boxes: dict[str, Fact] = {}
-        """Trace codes of which a single fact was told: one settlement of a box is none too many."""
+        self.lone: dict[tuple[PlaceKind, str], Fact] = {}
+        """The only fact told so far of places where one alone can matter to no rule (:attr:`Judge.lone_kinds`)."""
 
     def _find(self, person_id: str) -> PersonState:
         return self.persons[person_id]
@@ -137,11 +137,11 @@ class _Run:
             place = places.get(fact.place_id)
             if place is None:
                 first = None
-                if fact.kind == "drug_code":
+                if fact.kind in judge.lone_kinds:
                     # nearly every box is heard of once: its ledger is made when it is heard of again
-                    first = self.boxes.pop(fact.place_id, None)
+                    first = self.lone.pop((fact.kind, fact.place_id), None)
                     if first is None:
-                        self.boxes[fact.place_id] = fact
+                        self.lone[fact.kind, fact.place_id] = fact
                         continue
                 place = places[fact.place_id] = judge.place(fact.kind, fact.place_id, None)
                 if first is not None:

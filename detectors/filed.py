@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from datetime import date
 from pathlib import Path
@@ -13,7 +12,7 @@ import msgspec
 from detectors.errors import ExceptionFileError
 from detectors.explain import FILED, MUTED_BY
 from detectors.light import weigh
-from detectors.parameters import RuleBook
+from detectors.parameters import RuleBook, read_toml
 from detectors.rule import AnyRule, Features, Match, rule_class
 from schemas.alert import SubjectType
 
@@ -48,7 +47,8 @@ def load_exceptions(path: str | Path | None, book: RuleBook) -> tuple[FiledExcep
     """
     if path is None:
         return ()
-    table = _read(Path(path))
+    advice = "check FUNDWATCH_EXCEPTIONS or --exceptions"
+    table = read_toml(Path(path), "the file of exceptions", advice, ExceptionFileError)
     for name in table:
         if name != "exception":
             raise ExceptionFileError(f"{path}: expected tables [[exception]] only, got {name}")
@@ -57,17 +57,6 @@ def load_exceptions(path: str | Path | None, book: RuleBook) -> tuple[FiledExcep
         raise ExceptionFileError(f"{path}: expected [[exception]] with two brackets, got one table")
     subjects = {setting.detector: rule_class(setting.detector).subject for setting in book.rules}
     return tuple(_checked(f"{path}, exception {number}", row, subjects) for number, row in enumerate(rows, 1))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ExceptionFileError(
-            f"cannot read the file of exceptions {path}: {error.strerror}; check FUNDWATCH_EXCEPTIONS or --exceptions"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ExceptionFileError(f"the file of exceptions {path} is not TOML in UTF-8: {error}") from None
 
 
 def _checked(where: str, row: object, subjects: Mapping[str, SubjectType]) -> FiledException:

@@ -17,8 +17,9 @@ from detectors.person import FAMILIAR_SPAN, Reader, Visit
 from detectors.place import read_sale
 from detectors.reference import Reference
 from detectors.rule import AnyRule, rule_class
+from detectors.scope import CARE, Scope, Tally
 from detectors.state import PersonState, PlaceState, load_person, load_place
-from detectors.windows import Ledger, Scope, Tally
+from detectors.windows import Ledger
 from schemas.alert import Alert
 from schemas.fact import Fact, PlaceKind
 from schemas.instants import HOUR, Calendar
@@ -53,6 +54,12 @@ class Judge:
         self.rules: dict[str, AnyRule] = {rule.detector: rule for rule in rules}
         kinds: tuple[PlaceKind, ...] = get_args(PlaceKind)
         self.kinds = frozenset(kind for kind in kinds if any(rule.subject == kind for rule in rules))
+        self.lone_kinds = frozenset(
+            kind
+            for kind in self.kinds
+            if all(rule.fewest > 1 and not rule.usual_slot for rule in rules if rule.subject == kind)
+        )
+        """Kinds of place of which a single settlement can matter to no rule, nor be counted."""
         reach = max((rule.width for rule in rules if rule.subject != "person"), default=0)
         # a reversal must still find the terminal, collector and trace codes of its original while it can change a place's alert
         # and the last visits must tell who is a stranger somewhere
@@ -95,8 +102,8 @@ class Judge:
         """
         peers, ledger.peers = ledger.peers, None
         try:
-            for rule in self._person_scope.rules:
-                for detail in rule.glance(ledger, index):
+            for rule, glance in self._person_scope.glances[ledger.entries[index].flags & CARE]:
+                for detail in glance(ledger, index):
                     match = rule.judge(ledger.window(index, rule.width), detail, ledger)
                     if match is not None and match.light != "green":
                         return True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from detectors.light import poisson_tail
-from detectors.windows import Usual
+from detectors.usual import Usual
 from schemas.instants import DAY, HOUR, Calendar
 
 SLOT: Final = 7

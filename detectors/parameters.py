@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 import detectors.rules as shelves
-from detectors.errors import RuleFileError
+from detectors.errors import DetectorError, RuleFileError
 from detectors.exemptions import REASONS
 from schemas.instants import DAY, HOUR, MINUTE, SECOND
 
@@ -134,14 +134,17 @@ def load_rules(path: str | Path | None = None) -> RuleBook:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    return read_toml(path, "the rule file", "check FUNDWATCH_RULES or --rules", RuleFileError)
+
+
+def read_toml(path: Path, what: str, advice: str, refusal: type[DetectorError]) -> dict[str, Any]:
+    """A file's tables; raises ``refusal`` where it cannot be read or is not TOML in UTF-8."""
     try:
         return tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
-        raise RuleFileError(
-            f"cannot read the rule file {path}: {error.strerror}; check FUNDWATCH_RULES or --rules"
-        ) from None
+        raise refusal(f"cannot read {what} {path}: {error.strerror}; {advice}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RuleFileError(f"the rule file {path} is not TOML in UTF-8: {error}") from None
+        raise refusal(f"{what} {path} is not TOML in UTF-8: {error}") from None
 
 
 def _setting(detector: str, table: dict[str, Any]) -> RuleSetting:

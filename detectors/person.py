@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -11,7 +11,8 @@ from typing import Any, Final
 import msgspec
 
 from detectors.reference import Drug, Reference
-from detectors.windows import Entry, Ledger, Tally
+from detectors.scope import Tally
+from detectors.windows import Entry, Ledger
 from schemas.fact import (
     AWAY,
     CHRONIC,
@@ -254,6 +255,15 @@ class Reader:
         if self._drug_codes:
             for trace in visit.trace_codes:
                 yield "drug_code", trace
+
+
+def visits_reach(entries: Sequence[Visit], index: int, width: int, least: int) -> bool:
+    """Whether the visit at ``index`` and those before it within ``width`` are ``least`` settlements: what a glance may ask."""
+    since, count, before = entries[index].at - width, 1, index - 1
+    while count < least and before >= 0 and entries[before].at > since:
+        count += not entries[before].flags & NO_VISIT
+        before -= 1
+    return count >= least
 
 
 def is_stranger(ledger: Ledger[Visit], institution_id: str, at: int) -> bool:

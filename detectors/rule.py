@@ -13,7 +13,8 @@ from detectors.errors import RuleFileError
 from detectors.exemptions import Excuses
 from detectors.parameters import RuleSetting
 from detectors.reference import Reference
-from detectors.windows import NOTHING_USUAL, EntryT, Ledger, Usual
+from detectors.usual import NOTHING_USUAL, Usual
+from detectors.windows import EntryT, Ledger
 from schemas.alert import Light, SubjectType
 from schemas.instants import DAY, HOUR, Calendar
 
@@ -49,6 +50,8 @@ class Rule(ABC, Generic[EntryT]):
     detector: ClassVar[str]
     subject: ClassVar[SubjectType]
     width: int
+    fewest: int = 1
+    """Settlements of a subject below which it never matches."""
     usual_slot: ClassVar[int] = 0
     """Days of a slot in which :meth:`usual_keys` are counted; 0: the rule asks for nothing usual."""
     usual_slots: int = 0

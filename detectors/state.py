@@ -12,7 +12,9 @@ from detectors.errors import StateVersionError
 from detectors.packing import Packed, Rows
 from detectors.person import Visit
 from detectors.place import Sale
-from detectors.windows import EntryT, EpisodeKey, Ledger, Memo, Scope, Usual
+from detectors.scope import Scope
+from detectors.usual import Usual
+from detectors.windows import EntryT, EpisodeKey, Ledger, Memo
 
 STATE_VERSION: Final = 3
 _VERSION_BYTE: Final = bytes([STATE_VERSION])

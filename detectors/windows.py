@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import msgspec
 
 from detectors.packing import Packed
-from schemas.fact import INPATIENT, PHARMACY
+from detectors.scope import CARE, Scope
+from detectors.usual import NOTHING_USUAL, Usual
 
 if TYPE_CHECKING:
     from detectors.models.cohort import Cohort
@@ -20,12 +19,9 @@ if TYPE_CHECKING:
 
 SCAN_LIMIT: Final = 12
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
-FORGET_STEP: Final = 8
-"""Slots of what is usual that are dropped at once: to drop some, all are looked through."""
 CLEAR_STEP: Final = 8
 """Entries are cleared away by so many: each clearing zips the oldest block of what was dumped anew."""
 BEGINNING: Final = -(1 << 62)
-CARE: Final = PHARMACY | INPATIENT
 
 _at = attrgetter("at")
 _order = attrgetter("at", "event_id")
@@ -71,105 +67,6 @@ class Memo(msgspec.Struct, array_like=True, gc=False):
     muted: bool = False
     revision: int = 0
     fingerprint: bytes = b""
-
-
-@dataclass
-class Tally:
-    """Arrivals that did not go the ordinary way, counted since the start."""
-
-    late: int = 0
-    """Older than the allowed lateness, judged all the same."""
-    too_old: int = 0
-    """Older than what the ledger keeps: not judged."""
-    over_cap: int = 0
-    """Entries dropped because a ledger reached its cap."""
-    cut: int = 0
-    """Item and trace codes beyond what an entry keeps, and ids longer than any: not judged."""
-
-
-class Usual(msgspec.Struct, array_like=True, gc=False):
-    """What a rule has counted of one subject, by key and slot of days, each settlement once and whether or not it was taken back.
-
-    Such counts of slots that are closed (no event within the lateness can still fall into them) are the same for any arrival order.
-    """
-
-    first_slot: int
-    """The earliest slot ever counted: how long this subject is known."""
-    counts: dict[str, dict[int, int]]
-    kept_from: int = BEGINNING
-    """Slots before this one are gone."""
-
-    def add(self, key: str, slot: int) -> None:
-        """Count one settlement."""
-        slots = self.counts.get(key)
-        if slots is None:
-            slots = self.counts[key] = {}
-        slots[slot] = slots.get(slot, 0) + 1
-        if slot < self.first_slot:
-            self.first_slot = slot
-
-    def count(self, key: str, first: int, end: int) -> int:
-        """Settlements in the slots from ``first`` up to, not including, ``end``."""
-        slots = self.counts.get(key)
-        return sum(slots.get(slot, 0) for slot in range(first, end)) if slots else 0
-
-    def forget(self, before: int) -> None:
-        """Drop the slots before one, now and then."""
-        if before < self.kept_from + FORGET_STEP:
-            return
-        self.kept_from = before
-        for key in list(self.counts):
-            slots = {slot: count for slot, count in self.counts[key].items() if slot >= before}
-            if slots:
-                self.counts[key] = slots
-            else:
-                del self.counts[key]
-
-
-NOTHING_USUAL: Final = Usual(1 << 62, {})
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What all ledgers of one kind of subject share. Spans in seconds."""
-
-    rules: tuple[AnyRule, ...]
-    lateness: int
-    retention: int
-    cap: int
-    tally: Tally
-    day: Callable[[int], int]
-    """The local day of an instant."""
-    needs: Mapping[str, int] = field(default_factory=dict)
-    """How long the rules that claim entries need these, by detector; ``retention`` is for all others."""
-
-    @cached_property
-    def claiming(self) -> tuple[AnyRule, ...]:
-        """The rules that claim the entries they need for longer than the others."""
-        return tuple(rule for rule in self.rules if rule.detector in self.needs)
-
-    @cached_property
-    def longest(self) -> int:
-        """How long anything is kept."""
-        return max((self.retention, *self.needs.values()))
-
-    @cached_property
-    def glances(self) -> dict[int, tuple[tuple[AnyRule, Callable[[Any, int], Sequence[str]]], ...]]:
-        """By kind of care, every rule that may match at such an entry with its glance: looked up once, for it is asked at every entry."""
-        return {
-            care: tuple((rule, rule.glance) for rule in self.rules if rule.concerns(care))
-            for care in (0, PHARMACY, INPATIENT, PHARMACY | INPATIENT)
-        }
-
-    @cached_property
-    def counting(self) -> tuple[AnyRule, ...]:
-        """The rules that count what is usual."""
-        return tuple(rule for rule in self.rules if rule.usual_slot)
-
-    @cached_property
-    def counters(self) -> tuple[tuple[str, Callable[[Any], Sequence[str]], int], ...]:
-        """Their names, what they count of an entry, and the days of a slot."""
-        return tuple((rule.detector, rule.usual_keys, rule.usual_slot) for rule in self.counting)
 
 
 class Ledger(msgspec.Struct, Generic[EntryT], gc=False):

@@ -188,7 +188,7 @@ class PeerReader:
 
 
 def _grown() -> tuple[Any, list[Any]]:
-    """Half-space trees with all their nodes, depth first: grown once, then copied, which takes a fifth of the time."""
+    """Half-space trees with all their nodes, depth first: grown once, then copied, which takes a sixth of the time."""
     trees: Any = pickle.loads(_seed())  # noqa: S301  bytes made in this process a moment ago
     return trees, [node for tree in trees.trees for node in tree.iter_dfs()]
 

@@ -11,7 +11,7 @@ from detectors.exemptions import told
 from detectors.explain import MUTED_BY, closing, span
 from detectors.light import excess_score, weigh
 from detectors.parameters import RuleSetting
-from detectors.person import NO_VISIT, Visit
+from detectors.person import NO_VISIT, Visit, visits_reach
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
 from detectors.windows import Ledger
@@ -64,17 +64,10 @@ class RepeatedPattern(Rule[Visit]):
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit with which, counting settlements, a window reaches its minimum."""
         entries = ledger.entries
-        entry = entries[index]
-        if entry.flags & NO_VISIT:
+        if entries[index].flags & NO_VISIT:
             return ()
-        for width, least in self._windows:
-            since, count, before = entry.at - width, 1, index - 1
-            while count < least and before >= 0 and entries[before].at > since:
-                count += not entries[before].flags & NO_VISIT
-                before -= 1
-            if count >= least:
-                return WHOLE
-        return ()
+        reached = any(visits_reach(entries, index, width, least) for width, least in self._windows)
+        return WHOLE if reached else ()
 
     def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
         """The window with the higher sum by its minimum of visits; muted if none reaches the limit without the excepted visits."""

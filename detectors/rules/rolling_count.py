@@ -11,7 +11,7 @@ from detectors.explain import MUTED_BY, closing, span
 from detectors.light import excess_score, weigh
 from detectors.models.peers import QUANTILE
 from detectors.parameters import RuleSetting
-from detectors.person import NO_VISIT, Visit
+from detectors.person import NO_VISIT, Visit, visits_reach
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
 from detectors.windows import Ledger
@@ -74,18 +74,10 @@ class RollingCount(Rule[Visit]):
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """A visit that, with settlements of visits before it, reaches the floor of a window."""
         entries = ledger.entries
-        entry = entries[index]
-        if entry.flags & NO_VISIT:
+        if entries[index].flags & NO_VISIT:
             return ()
-        at = entry.at
-        for width, _, floor in self._windows:
-            since, count, before = at - width, 1, index - 1
-            while count < floor and before >= 0 and entries[before].at > since:
-                count += not entries[before].flags & NO_VISIT
-                before -= 1
-            if count >= floor:
-                return WHOLE
-        return ()
+        reached = any(visits_reach(entries, index, width, floor) for width, _, floor in self._windows)
+        return WHOLE if reached else ()
 
     def judge(self, window: list[Visit], detail: str, ledger: Ledger[Visit]) -> Match[Visit] | None:
         """The window whose limit is exceeded most; muted if none is exceeded without the excepted visits."""

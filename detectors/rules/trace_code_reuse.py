@@ -31,7 +31,7 @@ class TraceCodeReuse(Rule[Sale]):
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
         self.width = setting.seconds("window")
-        self._limit = setting.whole("limit")
+        self.fewest = self._limit = setting.whole("limit")
 
     def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """Any settlement with another one before it."""

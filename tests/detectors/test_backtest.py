@@ -64,6 +64,13 @@ def test_equals_a_recount(lines: list[bytes], result: BacktestResult) -> None:
     }
 
 
+def test_places_heard_of_once_need_no_ledger(lines: list[bytes], result: BacktestResult) -> None:
+    core = Judge(load_rules(), REFERENCE, Calendar())
+    assert core.lone_kinds == {"drug_code"}
+    core.lone_kinds = frozenset()
+    assert run(iter(lines), core).alerts_sha256 == result.alerts_sha256
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_any_order_within_the_lateness_gives_the_same_digest(
     lines: list[bytes], result: BacktestResult, seed: int

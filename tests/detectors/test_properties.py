@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detectors import load_rules
+from detectors.scope import CARE
 from schemas.fact import Fact
 from tests.detectors.harness import DRUGS, START, Drive, decode, drug, event, judge, reversal, small_rules
 from tests.detectors.oracle import Parameters, expected
@@ -207,3 +208,13 @@ def test_more_settlements_take_no_alert_away(events: list[dict[str, Any]], data:
     some = Drive(judge(RULES), batch=100).run(fewer)
     steady = {key for key, alert in some.digested().items() if not some.judge.rules[alert["detector"]].usual_slot}
     assert steady <= Drive(judge(RULES), batch=100).run(settlements).digested().keys()
+
+
+@PATIENT
+@given(purchases())
+def test_rules_match_only_at_the_care_they_say_they_concern(events: list[dict[str, Any]]) -> None:
+    drive = Drive(judge(RULES), batch=100).run(events)
+    for state in (*drive.persons.values(), *drive.places.values()):
+        for index, entry in enumerate(state.entries):
+            for rule in state.scope.rules:
+                assert rule.concerns(entry.flags & CARE) or not rule.glance(state, index)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from detectors import PersonState, StateVersionError
 from detectors.state import STATE_VERSION
-from detectors.windows import Memo, Usual
+from detectors.usual import Usual
+from detectors.windows import Memo
 from schemas.instants import DAY
 from schemas.topics import PERSON_STATE, Topics
 from tests.detectors.harness import START, decode, drug, event, judge, reversal

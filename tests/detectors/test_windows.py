@@ -7,7 +7,8 @@ import pytest
 from detectors.parameters import RuleSetting
 from detectors.reference import Reference
 from detectors.rule import WHOLE, Features, Match, Rule
-from detectors.windows import BEGINNING, Entry, Ledger, Scope, Tally
+from detectors.scope import Scope, Tally
+from detectors.windows import BEGINNING, Entry, Ledger
 from schemas.instants import DAY, HOUR, Calendar
 
 
