@@ -123,7 +123,7 @@ class Rule(ABC, Generic[EntryT]):
         """
 
     def usual_keys(self, entry: EntryT) -> Sequence[str]:
-        """What an entry adds to the counts of what is usual; see :class:`detectors.windows.Usual`."""
+        """What an entry adds to the counts of what is usual; see :class:`detectors.usual.Usual`."""
         return ()
 
     def usual(self, ledger: Ledger[EntryT]) -> Usual:
