@@ -1,7 +1,9 @@
-FROM python:3.12-slim
+FROM python:3.12-slim AS build
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev
 WORKDIR /app
 COPY requirements.lock pyproject.toml README.md LICENSE ./
-RUN python -m pip install --no-cache-dir --require-hashes -r requirements.lock
+RUN python -m venv /opt/fundwatch && /opt/fundwatch/bin/pip install --no-cache-dir --require-hashes -r requirements.lock
+COPY compiled compiled
 COPY schemas schemas
 COPY detectors detectors
 COPY clickhouse clickhouse
@@ -9,6 +11,10 @@ COPY streams streams
 COPY grafana grafana
 COPY console console
 COPY fundwatch fundwatch
-RUN python -m pip install --no-cache-dir --no-deps --no-build-isolation . && useradd --system fundwatch
+RUN /opt/fundwatch/bin/pip install --no-cache-dir --no-deps --no-build-isolation . && cd / && /opt/fundwatch/bin/python -m compiled
+
+FROM python:3.12-slim
+COPY --from=build /opt/fundwatch /opt/fundwatch
+RUN useradd --system fundwatch
 USER fundwatch
-ENTRYPOINT ["fundwatch"]
+ENTRYPOINT ["/opt/fundwatch/bin/fundwatch"]

@@ -2,13 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+COMPILED := .venv/.compiled
 
 .PHONY: help setup demo test coverage test-faults lint bench schemas lock clean
 
 help: ## one line per target
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(STAMP) ## create .venv and install the pinned dependencies; safe to repeat
+setup: $(STAMP) $(COMPILED) ## create .venv, install the pinned dependencies, compile; safe to repeat
 
 $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": run make setup PYTHON=python3.12 or the like")'
@@ -18,6 +19,10 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(COMPILED): $(STAMP) $(wildcard compiled/*.py schemas/*.py detectors/*.py detectors/*/*.py)
+	@$(BIN)/python -m compiled
+	@touch $@
+
 demo: setup ## the whole system on this machine, until Ctrl-C
 	$(BIN)/fundwatch demo
 
@@ -25,7 +30,7 @@ test: setup ## the whole test suite, on embedded Kafka and ClickHouse
 	$(BIN)/python -m pytest
 
 coverage: setup ## the tests that need no server, with the lines they do not reach (slow: every line is traced)
-	$(BIN)/python -m pytest tests/schemas tests/detectors tests/streams/test_places.py tests/streams/test_batches.py \
+	FUNDWATCH_PURE=1 $(BIN)/python -m pytest tests/schemas tests/detectors tests/streams/test_places.py tests/streams/test_batches.py \
 		--cov --cov-report=term:skip-covered
 
 test-faults: setup ## ten minutes of seeded kills, checked against undisturbed runs
@@ -49,7 +54,7 @@ schemas: setup ## write docs/schemas, docs/asyncapi.json and the tables of docs/
 lock: setup ## resolve requirements.lock anew (names, versions and hashes only)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet \
-		--extra embedded --extra dev pyproject.toml -o requirements.lock
+		--extra embedded --extra compiled --extra dev pyproject.toml -o requirements.lock
 
 clean: ## remove what setup, tests and demo left in this folder
-	rm -rf .venv data build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf .venv data build compiled/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,5 +1,6 @@
 """The judgement, pure: what is remembered of a person or place, exact windows, rules, lights, the backtest. No broker, store or clock."""
 
+import compiled  # noqa: F401  first of all: from here on compiled modules are found
 from detectors.errors import (
     DetectorError,
     ExceptionFileError,

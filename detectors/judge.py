@@ -74,7 +74,7 @@ class Judge:
         return Scope(
             rules,
             lateness,
-            max([at_least, *(rule.needs if rule.near is None else rule.near for rule in rules)]) + late,
+            max([at_least] + [rule.needs if rule.near is None else rule.near for rule in rules]) + late,
             self.book.person_cap if subject == "person" else self.book.place_cap,
             self.tally,
             self.calendar.day,

@@ -215,10 +215,17 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
         return found
 
     def _holds(self, settlement_id: str) -> bool:
-        entries = (
-            self.entries if self.scope.claiming else self.entries[bisect_right(self.entries, self.floor, key=_at) :]
+        """Whether a settlement is kept; one that is only not cleared away yet is not."""
+        entries, floor = self.entries, self.floor
+        return any(
+            entry.settlement_id == settlement_id and (entry.at > floor or self._is_claimed(index))
+            for index, entry in enumerate(entries)
         )
-        return any(entry.settlement_id == settlement_id for entry in entries)
+
+    def _is_claimed(self, index: int) -> bool:
+        """Whether a rule needs an entry that is beyond the retention."""
+        at = self.entries[index].at
+        return any(at > self.floor_of(rule) and rule.claims(self, index) for rule in self.scope.claiming)
 
     def reversed_at(self, settlement_id: str) -> int | None:
         """The earliest instant at which a settlement was taken back."""
@@ -328,12 +335,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
     def _drop(self, old: int) -> None:
         """Drop those of the first ``old`` entries that no rule claims, and the oldest entries above the cap."""
         entries, scope = self.entries, self.scope
-        claims = [(rule, self.floor_of(rule)) for rule in scope.claiming]
-        kept = [
-            index
-            for index in range(old if claims else 0)
-            if any(entries[index].at > floor and rule.claims(self, index) for rule, floor in claims)
-        ]
+        kept = [index for index in range(old if scope.claiming else 0) if self._is_claimed(index)]
         over = max(0, len(kept) + len(entries) - old - scope.cap)
         scope.tally.over_cap += over
         if over > len(kept):

@@ -274,6 +274,18 @@ def test_reversals_of_what_is_claimed_are_kept_and_change_only_the_claiming_rule
     assert {rule for rule, _, _ in late.dirty or ()} == {"test.claiming"}
 
 
+@pytest.mark.parametrize("cleared", [False, True])
+def test_what_is_not_claimed_is_forgotten_though_it_lies_beside_what_is(cleared: bool) -> None:
+    made = claiming(0, 10, 11)
+    made.take_back("E0", HOUR)
+    for day in (18, 19, 20):
+        made.insert(entry(day * DAY))
+    if cleared:
+        made.clear_away()
+    assert made.take_back("E0", 19 * DAY)
+    assert not made.take_back("E0", 19 * DAY)
+
+
 def test_the_cap_counts_what_is_claimed_too() -> None:
     made = claiming(*range(100), *(20 * DAY + 100 * number for number in range(50)))
     object.__setattr__(made.scope, "cap", 60)
