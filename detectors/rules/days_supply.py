@@ -107,7 +107,18 @@ class DaysSupply(Rule[Visit]):
                 stock = supply if before is None else max(0, stock - entry.at + before.at) + supply
                 before = entry
             notes[key] = last, stock, unknown
-        return unknown or stock >= self._limit(generic) or bool(ledger.of_item(STAY, last))
+        return unknown or stock >= self._limit(generic) or self._stayed(ledger, last)
+
+    def _stayed(self, ledger: Ledger[Visit], last: Visit) -> bool:
+        """Whether there is a stay in hospital up to an entry, or later; goes on from the last glance."""
+        notes = ledger.notes
+        key = self.detector, STAY
+        upto, stayed = (notes or {}).get(key, (0, False))
+        if not stayed and notes is not None:
+            entries = ledger.entries
+            stayed = any(entries[index].flags & INPATIENT for index in range(upto, len(entries)))
+            notes[key] = len(entries), stayed
+        return stayed
 
     def _enough(self, generic: str, collections: list[Visit], ledger: Ledger[Visit]) -> bool:
         """Looked at from the end: what is in hand is the most that any run of collections up to now leaves over its own span."""

@@ -66,8 +66,10 @@ class GenericSpread(Rule[Visit]):
 
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """Generics of the point that were collected at enough institutions."""
-        entry = ledger.entries[index]
-        if index + 1 < self._fewest or entry.flags & INPATIENT:
+        entries = ledger.entries
+        entry = entries[index]
+        first = index + 1 - self._fewest
+        if first < 0 or entries[first].at <= entry.at - self._longest or entry.flags & INPATIENT:
             return ()
         return [item for item in entry.items if self._spread(item, ledger.of_item(item, entry))]
 
