@@ -113,7 +113,8 @@ class DaysSupply(Rule[Visit]):
         """Whether there is a stay in hospital up to an entry, or later; goes on from the last glance."""
         notes = ledger.notes
         key = self.detector, STAY
-        upto, stayed = (notes or {}).get(key, (0, False))
+        known: tuple[int, bool] = (notes or {}).get(key, (0, False))
+        upto, stayed = known
         if not stayed and notes is not None:
             entries = ledger.entries
             stayed = any(entries[index].flags & INPATIENT for index in range(upto, len(entries)))
