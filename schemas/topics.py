@@ -11,6 +11,10 @@ SETTLEMENTS: Final = "settlements"
 FACTS: Final = "facts"
 ALERTS: Final = "alerts"
 DEADLETTERS: Final = "deadletters"
+AUDIT_REQUESTS: Final = "audit.requests"
+AUDIT_REPLIES: Final = "audit.replies"
+AUDIT_LOG: Final = "audit.log"
+FEEDBACK: Final = "feedback"
 PERSON_STATE: Final = "state.persons"
 PLACE_STATE: Final = "state.places"
 WORKER_GROUP: Final = "worker"
@@ -49,11 +53,16 @@ class Topics:
             "max.message.bytes": str(8 * 1024 * 1024),
         }  # fmt: skip
         wide = log | {"max.message.bytes": str(8 * 1024 * 1024)}
+        brief = log | {"retention.ms": str(3_600_000), "segment.ms": "600000"}
         return [
             Topic(self.name(SETTLEMENTS), self.partitions, log),
             Topic(self.name(FACTS), self.partitions, wide),
             Topic(self.name(ALERTS), self.partitions, log),
             Topic(self.name(DEADLETTERS), self.partitions, wide),
+            Topic(self.name(AUDIT_REQUESTS), self.partitions, brief),
+            Topic(self.name(AUDIT_REPLIES), self.partitions, brief),
+            Topic(self.name(AUDIT_LOG), self.partitions, log),
+            Topic(self.name(FEEDBACK), self.partitions, log),
             Topic(self.name(PERSON_STATE), self.partitions, state),
             Topic(self.name(PLACE_STATE), self.partitions, state),
         ]
