@@ -15,14 +15,14 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import live, offline, startup, visible
+from benchmarks import audits, live, offline, startup, visible
 from benchmarks.stack import Load, cores, running
 from streams.simulator import simulate
 
 PERSONS, DAYS, SEED = 25_000, 60, 20_250_101
 YEAR_PERSONS, YEAR_DAYS = 1_200, 540
 """A history longer than states reach back; a simulated person settles as often in 540 days as one of the public data in 275."""
-MEASUREMENTS = ("startup", "backtest", "state", "live", "visible")
+MEASUREMENTS = ("startup", "backtest", "state", "live", "visible", "audits")
 ROWS: list[tuple[str, str, str]] = [
     ("live_settlements_per_s", "live path, one worker, everything on", "settlements/s"),
     ("stock_faust_before_per_s", "empty stock Faust agent, before", "events/s"),
@@ -32,6 +32,11 @@ ROWS: list[tuple[str, str, str]] = [
     ("visible_p50_s", "publish to visible at 500/s, p50", "s"),
     ("visible_p99_s", "publish to visible at 500/s, p99 (goal 1.5)", "s"),
     ("visible_never", "probes never visible (goal 0)", "settlements"),
+    ("audit_p50_ms", "audit at 200/s beside 500 settlements/s, p50 (goal 15)", "ms"),
+    ("audit_p99_ms", "audit at 200/s beside 500 settlements/s, p99 (goal 50)", "ms"),
+    ("audit_p999_ms", "audit at 200/s beside 500 settlements/s, p99.9 (goal 200)", "ms"),
+    ("audit_errors", "audits answered with an error (goal 0)", "requests"),
+    ("audit_undecided", "audits undecided (goal 0)", "requests"),
     ("state_bytes_per_person", "state per active person after 60 days, mean (goal 2,048)", "bytes"),
     ("state_bytes_per_person_p99", "state per active person after 60 days, p99", "bytes"),
     ("state_year_bytes_per_person", "state per active person after 540 days, mean (goal 2,048)", "bytes"),
@@ -75,7 +80,7 @@ async def _measure(folder: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
         elif name == "state":
             figures |= offline.state(load, _load(folder / "year.jsonl", persons=YEAR_PERSONS, days=YEAR_DAYS))
         else:
-            measurement = live if name == "live" else visible
+            measurement = {"live": live, "visible": visible, "audits": audits}[name]
             async with running(folder / name) as stack:
                 figures |= await measurement.measure(stack, load)
     return figures

@@ -17,6 +17,7 @@ from fundwatch import parts
 from fundwatch.children import Child
 from fundwatch.progress import Progress
 from schemas.topics import Topics
+from streams.machine import LOOPBACK, free_port
 from streams.settings import StreamSettings
 
 
@@ -84,6 +85,23 @@ async def worker(stack: Stack, load: Load, name: str) -> AsyncIterator[Child]:
     await child.launch()
     try:
         yield child
+    finally:
+        await child.stop()
+
+
+@asynccontextmanager
+async def gateway(stack: Stack, load: Load, name: str, tokens: Path, rate: int) -> AsyncIterator[int]:
+    """A gateway of one measurement on a free port, ready when it answers; ``rate`` is what a client may ask a second."""
+    port = free_port()
+    environment = stack.environment(load, name) | {
+        "FUNDWATCH_GATEWAY_PORT": str(port),
+        "FUNDWATCH_TOKENS": str(tokens),
+        "FUNDWATCH_GATEWAY_RATE": str(rate),
+    }
+    child = Child(parts.gateway(f"http://{LOOPBACK}:{port}", stack.folder / name, environment))
+    await child.launch()
+    try:
+        yield port
     finally:
         await child.stop()
 
