@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import lz4.frame
@@ -17,6 +18,7 @@ from clickhouse.client import connect, translated
 from clickhouse.errors import StoreRefused, StoreUnavailable
 from clickhouse.settings import StoreSettings
 from schemas.alert import Alert
+from schemas.audit import Finding, Record
 from schemas.deadletter import DeadLetter
 from schemas.instants import Calendar
 from schemas.settlement import Settlement
@@ -46,6 +48,19 @@ _ALERT_COLUMNS: Final = (
     "persons", "institutions", "window_from", "window_to", "explanation", "features", "rule_id", "rule_version",
     "model_version", "shadow", "amount", "withdrawn", "schema",
 )  # fmt: skip
+_AUDIT_COLUMNS: Final = (
+    "audit_id", "msgid", "infno", "client", "face", "asked_at", "psn_no", "psn_nos", "fixmedins_code", "department_id", "doctor_id",
+    "trig_scen", "light", "sev_deg", "rule_ids", "findings", "undecided", "infcode", "took_ms", "request", "answer", "digest",
+)  # fmt: skip
+_AUDIT_FINDING_COLUMNS: Final = (
+    "jr_id", "audit_id", "msgid", "asked_at", "psn_no", "fixmedins_code", "department_id", "doctor_id", "rule_id", "rule_version",
+    "title", "subject_type", "light", "sev_deg", "score", "vola_amt", "explanation", "rx_ids",
+)  # fmt: skip
+_AUDIT_FEEDBACK_COLUMNS: Final = (
+    "warn_rslt_id", "audit_id", "msgid", "fixmedins_code", "dspo_way", "dspo_way_rea", "answered_at",
+)  # fmt: skip
+_SHOWN: Final = {"yellow": 1, "red": 2}
+"""Lights a hospital is shown, and how bad they are."""
 _DEAD_LETTER_TYPES: Final = {
     "topic": "LowCardinality(String)", "partition": "Int32", "offset": "Int64", "field": "String", "reason": "String",
     "key": "String", "value": "String", "schema": "UInt16",
@@ -117,6 +132,25 @@ class Sink:
         if alerts:
             bad_alerts = self._insert("alert_revisions", _ALERT_COLUMNS, alerts, encode_alerts, reasons)
             refused += [alert.alert_id for alert in bad_alerts]
+        if reasons:
+            _LOG.warning("rows_refused", rows=len(refused), code=reasons[0].code)
+            raise StoreRefused(str(reasons[0]), code=reasons[0].code, event_ids=tuple(refused))
+
+    def store_audits(self, records: Sequence[Record]) -> None:
+        """Store requests with their findings and with what was answered to findings, or say what was not stored.
+
+        Raises as :meth:`store`; ``event_ids`` of :class:`StoreRefused` are audit ids, and ``jr_id`` or ``warn_rslt_id`` of their rows.
+        """
+        reasons: list[StoreRefused] = []
+        refused: list[str] = []
+        # what a message led to first: who finds the message finds all of it
+        for table, columns, rows in (
+            ("audit_finding_rows", _AUDIT_FINDING_COLUMNS, [row for one in records for row in _audit_findings(one)]),
+            ("audit_feedback_rows", _AUDIT_FEEDBACK_COLUMNS, [row for one in records for row in _audit_feedback(one)]),
+            ("audit_rows", _AUDIT_COLUMNS, [_audit(one) for one in records]),
+        ):
+            if rows:
+                refused += [str(row[columns[0]]) for row in self._insert(table, columns, rows, _encode_rows, reasons)]
         if reasons:
             _LOG.warning("rows_refused", rows=len(refused), code=reasons[0].code)
             raise StoreRefused(str(reasons[0]), code=reasons[0].code, event_ids=tuple(refused))
@@ -233,6 +267,54 @@ def _alert_row(alert: Alert) -> dict[str, Any]:
     row["features"] = orjson.dumps(alert.features).decode()
     row["amount"] = str(alert.amount)
     return row
+
+
+def _encode_rows(rows: Sequence[dict[str, Any]]) -> bytes:
+    return b"\n".join(map(orjson.dumps, rows))
+
+
+def _audit(record: Record) -> dict[str, Any]:
+    shown = [finding for _, finding in record.findings if finding.light in _SHOWN]
+    worst = max(shown, key=lambda finding: (_SHOWN[finding.light], finding.score), default=None)
+    return {
+        "audit_id": record.audit_id, "msgid": record.msgid, "infno": record.infno, "client": record.client, "face": record.face,
+        "asked_at": _wire_instant(record.asked_at), "psn_no": next(iter(record.person_ids), ""), "psn_nos": record.person_ids,
+        "fixmedins_code": record.institution_id, "department_id": record.department_id, "doctor_id": record.doctor_id,
+        "trig_scen": record.scene, "light": worst.light if worst else "", "sev_deg": worst.severity if worst else "",
+        "rule_ids": list(dict.fromkeys(finding.rule_id for finding in shown)), "findings": len(shown),
+        "undecided": record.undecided, "infcode": record.infcode, "took_ms": record.took_ms, "request": record.request,
+        "answer": record.answer, "digest": record.digest,
+    }  # fmt: skip
+
+
+def _audit_findings(record: Record) -> Iterator[dict[str, Any]]:
+    for jr_id, finding in record.findings:
+        yield {
+            "jr_id": jr_id, "audit_id": record.audit_id, "msgid": record.msgid, "asked_at": _wire_instant(record.asked_at),
+            "psn_no": _person_of(finding, record), "fixmedins_code": record.institution_id, "department_id": record.department_id,
+            "doctor_id": record.doctor_id, "rule_id": finding.rule_id, "rule_version": finding.rule_version, "title": finding.title,
+            "subject_type": finding.subject_type, "light": finding.light, "sev_deg": finding.severity, "score": finding.score,
+            "vola_amt": str(finding.amount), "explanation": finding.explanation, "rx_ids": finding.order_ids,
+        }  # fmt: skip
+
+
+def _person_of(finding: Finding, record: Record) -> str:
+    return finding.person_id or next(iter(record.person_ids), "")
+
+
+def _audit_feedback(record: Record) -> Iterator[dict[str, Any]]:
+    for warn_rslt_id, way, reason in record.feedback:
+        yield {
+            "warn_rslt_id": warn_rslt_id, "audit_id": record.audit_id, "msgid": record.msgid, "fixmedins_code": record.institution_id,
+            "dspo_way": way, "dspo_way_rea": reason, "answered_at": _wire_instant(record.asked_at),
+        }  # fmt: skip
+
+
+def _wire_instant(milliseconds: int) -> str:
+    """An instant as the store reads it whatever the zone of the column: a number would be taken for seconds or ticks as it pleases."""
+    return (
+        datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds % 1000:03d}Z"
+    )
 
 
 @contextmanager

@@ -61,6 +61,8 @@ class Finding(msgspec.Struct, kw_only=True, omit_defaults=True):
     order_ids: list[str] = []
     amount: Decimal = Decimal(0)
     features: dict[str, int | float | str] = {}
+    person_id: str = ""
+    """Whose bill it is about, since a message may hold several; the worker that was asked puts it there."""
 
 
 class Seen(msgspec.Struct, kw_only=True):
