@@ -44,6 +44,7 @@ class Judge:
         verdicts: Verdicts | None = None,
     ) -> None:
         self.book = book
+        self.reference = reference
         self.calendar = calendar
         self.tally = Tally()
         self._verdicts = verdicts
@@ -153,6 +154,10 @@ class Judge:
                     settlement.person_id, visit.event_id, visit.settlement_id, taken_back, (visit,)
                 )
         return facts
+
+    def reader(self) -> Reader:
+        """A reader of what is not settled (yet): as :meth:`settle` reads, but what it cuts is counted nowhere."""
+        return Reader(self.reference, self.kinds, self.calendar, code_room=self.book.code_room)
 
     def witness(self, place: PlaceState, fact: Fact) -> None:
         """Enter a fact into its place's state; ``place.changed`` says whether it was new."""

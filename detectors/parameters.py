@@ -12,10 +12,14 @@ import msgspec
 import detectors.rules as shelves
 from detectors.errors import DetectorError, RuleFileError
 from detectors.exemptions import REASONS
+from schemas.alert import LIGHT_ORDER
 from schemas.instants import DAY, HOUR, MINUTE, SECOND
 
 SHIPPED: Final = Path(__file__).with_name("rules.toml")
 SECONDS_PER: Final[dict[str, int]] = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
+
+LONGEST_DEGREE: Final = 3
+"""Characters of ``sev_deg`` on the wire."""
 
 Episode = Literal["day", "month", "quarter"]
 
@@ -68,6 +72,8 @@ class RuleBook(msgspec.Struct, frozen=True, kw_only=True):
 
     general: dict[str, Parameter]
     rules: tuple[RuleSetting, ...]
+    severity: dict[str, str]
+    """The degree (``sev_deg``) an audit tells of a finding, by its light."""
 
     @property
     def lateness(self) -> int:
@@ -112,25 +118,27 @@ def load_rules(path: str | Path | None = None) -> RuleBook:
     """The shipped rule book, with the values of the TOML file at ``path`` in place of its own.
 
     Such a file holds what differs: ``[general]`` and ``[rules.<family>.<name>.parameters]`` with ``name = value`` (or the whole table
-    of the shipped file, of which ``value`` counts), and under ``[rules.<family>.<name>]`` ``version``, ``enabled``, ``shadow``,
-    ``episode`` and ``exceptions`` (which then are all that count). Raises :class:`RuleFileError` for a name that is unknown and for a
-    value outside its range.
+    of the shipped file, of which ``value`` counts), ``[audit.severity]`` with ``light = "degree"``, and under
+    ``[rules.<family>.<name>]`` ``version``, ``enabled``, ``shadow``, ``episode`` and ``exceptions`` (which then are all that count).
+    Raises :class:`RuleFileError` for a name that is unknown and for a value outside its range.
     """
     shipped = _read(SHIPPED)
     general = {name: _parameter(f"general.{name}", table) for name, table in shipped["general"].items()}
     # the folders from which rules are imported: one, unless somebody added another to the package's path
     tables = [_read(file) for folder in shelves.__path__ for file in sorted(Path(folder).glob("*.toml"))]
     rules = {table["detector"]: _setting(table.pop("detector"), table) for table in tables}
+    severity = _severity(shipped["audit"])
     if path is not None:
         own = _read(Path(path))
-        _only(own, ("general", "rules"), "")
+        _only(own, ("audit", "general", "rules"), "")
+        severity |= _severity(own.get("audit", {}))
         _replace(general, own.get("general", {}), "general")
         for family, members in _table(own.get("rules", {}), "rules").items():
             for name, table in _table(members, f"rules.{family}").items():
                 detector = f"{family}.{name}"
                 _only({detector: table}, tuple(rules), "rules")
                 rules[detector] = _changed(rules[detector], _table(table, f"rules.{detector}"))
-    return RuleBook(general=general, rules=tuple(rules.values()))
+    return RuleBook(general=general, rules=tuple(rules.values()), severity=severity)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -145,6 +153,19 @@ def read_toml(path: Path, what: str, advice: str, refusal: type[DetectorError]) 
         raise refusal(f"cannot read {what} {path}: {error.strerror}; {advice}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise refusal(f"{what} {path} is not TOML in UTF-8: {error}") from None
+
+
+def _severity(audit: object) -> dict[str, str]:
+    _only(_table(audit, "audit"), ("severity",), "audit")
+    degrees = _table(_table(audit, "audit").get("severity", {}), "audit.severity")
+    _only(degrees, tuple(LIGHT_ORDER), "audit.severity")
+    for light, degree in degrees.items():
+        if not isinstance(degree, str) or not 1 <= len(degree) <= LONGEST_DEGREE or not degree.isalnum():
+            raise RuleFileError(
+                f"audit.severity.{light}: expected 1 to {LONGEST_DEGREE} letters or digits in quotes, got {degree!r}; "
+                "use the sev_deg values of your area's dictionary"
+            )
+    return dict(degrees)
 
 
 def _setting(detector: str, table: dict[str, Any]) -> RuleSetting:

@@ -15,15 +15,17 @@ from detectors.exemptions import REASONS
 from detectors.parameters import Parameter, RuleBook, RuleSetting, load_rules
 from detectors.rule import rule_class
 
+LIGHTS: Final = ("red", "yellow", "green")
 PAGE: Final = Path(__file__).resolve().parent.parent / "docs" / "detection.md"
 _BLOCK: Final = re.compile(r"(?P<open><!-- table: (?P<name>[\w.]+) -->\n).*?(?P<close><!-- end -->)", re.DOTALL)
 
 
 def tables(book: RuleBook) -> dict[str, str]:
-    """Every table by its name: one per detector, ``general`` and ``exceptions``."""
+    """Every table by its name: one per detector, ``general``, ``exceptions`` and ``severity``."""
     found = {rule.detector: _rule_table(rule) for rule in book.rules}
     found["general"] = _parameter_table(book.general)
     found["exceptions"] = _exception_table(book)
+    found["severity"] = _table(("light", "`sev_deg`"), ((light, f"`{book.severity[light]}`") for light in LIGHTS))
     return found
 
 

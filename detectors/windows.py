@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -15,7 +15,7 @@ from detectors.usual import NOTHING_USUAL, Usual
 
 if TYPE_CHECKING:
     from detectors.models.cohort import Cohort
-    from detectors.rule import AnyRule
+    from detectors.rule import AnyRule, Match
 
 SCAN_LIMIT: Final = 12
 """Up to so many entries a repeated event is found by looking through them; a set per small ledger would cost more than it saves."""
@@ -190,6 +190,49 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             if entry.settlement_id == settlement_id:
                 self._touch(index, at)
         return True
+
+    def probe(self, entry: EntryT, asked: Container[str]) -> list[tuple[AnyRule, str, Match[EntryT]]]:
+        """What the rules of the detectors ``asked`` for would find at a settlement, with its details, were it inserted now.
+
+        It stands in its place while they look; afterwards the ledger is what it was. Nothing usual is counted, nothing marked. As when
+        it is inserted, nothing is found where it comes too late for the ledger or for what a rule looks back on.
+        """
+        if entry.at <= self.floor:
+            return []
+        order = _order(entry)
+        index = bisect_right(self.entries, order, key=_order)
+        # what rules remember of their last glance holds for entries that stay; they look anew
+        notes, self.notes = self.notes, None
+        self.entries.insert(index, entry)
+        if self.by_item is not None:
+            for item in entry.named:
+                insort(self.by_item.setdefault(item, []), entry, key=_order)
+        try:
+            return self._matches(index, asked) if self.counts_at_once(index) else []
+        finally:
+            del self.entries[index]
+            self.notes = notes
+            if self.by_item is not None:
+                # also where a rule had it built just now: the next audit need not build it again
+                for item in entry.named:
+                    found = self.by_item[item]
+                    del found[bisect_right(found, order, key=_order) - 1]
+                    if not found:
+                        del self.by_item[item]
+
+    def _matches(self, index: int, asked: Container[str]) -> list[tuple[AnyRule, str, Match[EntryT]]]:
+        entry, matches = self.entries[index], []
+        for rule in self.scope.rules:
+            if rule.detector not in asked or not rule.concerns(entry.flags & CARE):
+                continue
+            details = rule.glance(self, index)
+            if details and rule.opens(rule.period(entry.at)) > self.floor_of(rule):
+                window = self.window(index, rule.width)
+                for detail in details:
+                    match = rule.judge(window, detail, self)
+                    if match is not None:
+                        matches.append((rule, detail, match))
+        return matches
 
     def of_item(self, item: str, until: EntryT) -> list[EntryT]:
         """The entries that name an item (:attr:`Entry.named`), up to and including ``until``, in order, also those taken back."""

@@ -44,6 +44,17 @@ class Stock(NamedTuple):
     """Collections whose supply is not known, in the window of the quantity rule."""
 
 
+class Holding(NamedTuple):
+    """What is in hand of one generic, None where a dose is unknown; instants and spans in seconds."""
+
+    generic: str
+    collections: list[Visit]
+    """Those of the window, oldest first."""
+    remaining: int | None
+    runs_out: int | None
+    """When it will be used up, or was."""
+
+
 class DaysSupply(Rule[Visit]):
     """Remaining supply after each collection: what was left, less the days that passed, plus what was handed out.
 
@@ -159,7 +170,7 @@ class DaysSupply(Rule[Visit]):
         """The supply in hand after the point; muted if it is below the limit without the excepted collections."""
         now, limit = window[-1].at, self._limit(detail)
         members = [entry for entry in window if detail in entry.items and not entry.flags & INPATIENT]
-        stays = [(entry.began, entry.at) for entry in window if entry.flags & INPATIENT and 0 < entry.began < entry.at]
+        stays = _stays(window)
         stock = self._stock(members, detail, stays, now)
         held = len(members) >= self._collections and stock.remaining >= limit
         if not held and stock.unknown < self._unknown_limit:
@@ -254,6 +265,28 @@ class DaysSupply(Rule[Visit]):
         remaining = self._used(remaining, before, until, stays, use)
         return Stock(remaining, run, early, left, unknown)
 
+    def holdings(self, entries: Sequence[Visit], now: int) -> list[Holding]:
+        """What is in hand at ``now`` of every generic collected in the window before it.
+
+        ``entries`` are those that count then, oldest first. A stay that is not settled yet is not known.
+        """
+        window = [entry for entry in entries if now - self.width < entry.at <= now]
+        stays = _stays(window)
+        collected: dict[str, list[Visit]] = {}
+        for entry in window:
+            if not entry.flags & INPATIENT:
+                for generic in entry.items:
+                    collected.setdefault(generic, []).append(entry)
+        return [self._holding(collections, generic, stays, now) for generic, collections in collected.items()]
+
+    def _holding(self, collections: list[Visit], generic: str, stays: list[tuple[int, int]], now: int) -> Holding:
+        last = collections[-1].at
+        then, stock = self._stock(collections, generic, stays, last), self._stock(collections, generic, stays, now)
+        run = collections[-then.run :]
+        if stock.unknown or not all(_supply_of(entry, generic) for entry in run):
+            return Holding(generic, collections, None, None)
+        return Holding(generic, collections, stock.remaining, used_up(then.remaining, last, stays))
+
     @staticmethod
     def _used(stock: int, since: int, until: int, stays: list[tuple[int, int]], use: float) -> int:
         passed = until - since
@@ -285,6 +318,24 @@ def paused(stays: list[tuple[int, int]], since: int, until: int) -> int:
             total += end - start
             covered = end
     return total
+
+
+def used_up(stock: int, since: int, stays: list[tuple[int, int]]) -> int:
+    """The instant at which a stock that is used from ``since`` on is gone: it lasts while a stay in hospital goes on."""
+    end = covered = since
+    end += stock
+    for began, ended in sorted(stays):
+        start = max(began, covered)
+        if start >= end:
+            break
+        if ended > start:
+            end += ended - start
+            covered = ended
+    return end
+
+
+def _stays(window: Sequence[Visit]) -> list[tuple[int, int]]:
+    return [(entry.began, entry.at) for entry in window if entry.flags & INPATIENT and 0 < entry.began < entry.at]
 
 
 def _supply_of(entry: Visit, generic: str) -> int:

@@ -81,6 +81,13 @@ def test_given_values_replace_shipped_ones(tmp_path: Path) -> None:
         ("[rules.frequent_visits.rolling_count]\nepisode = 'year'", "rolling_count: Invalid enum value 'year'"),
         ("[general]\nlateness = 9999", "general.lateness: expected a number from 0 to 48"),
         ("[generals]\nlateness = 9", "generals: unknown name"),
+        ("[audit.severity]\nred = 1", r"audit.severity.red: expected 1 to 3 letters or digits in quotes, got 1"),
+        ("[audit.severity]\nred = ''", r"audit.severity.red: expected 1 to 3 letters or digits in quotes, got ''"),
+        ("[audit.severity]\nred = '1234'", r"audit.severity.red: expected 1 to 3 letters"),
+        ("[audit.severity]\nblue = '1'", r"audit.severity.blue: unknown name; expected one of green, red, yellow"),
+        ("[audit]\nseverities = 1", "audit.severities: unknown name"),
+        ("[audit]\nseverity = 1", "audit.severity: expected a table, got 1"),
+        ("audit = 1", "audit: expected a table, got 1"),
         ("rules = 7", "rules: expected a table, got 7"),
         ("[rules]\nfrequent_visits = 7", r"rules.frequent_visits: expected a table"),
         ("rules = [", "is not TOML"),
@@ -89,6 +96,12 @@ def test_given_values_replace_shipped_ones(tmp_path: Path) -> None:
 def test_what_cannot_be_is_refused(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RuleFileError, match=message):
         load_rules(write(tmp_path, text))
+
+
+def test_severity_is_replaced_light_by_light(tmp_path: Path) -> None:
+    assert load_rules().severity == {"red": "1", "yellow": "2", "green": "3"}
+    book = load_rules(write(tmp_path, "[audit.severity]\nyellow = '02'\n"))
+    assert book.severity == {"red": "1", "yellow": "02", "green": "3"}
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
