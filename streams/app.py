@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +12,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
+from detectors.audit import Auditor
 from detectors.filed import load_exceptions
 from detectors.judge import Judge
 from detectors.models.verdicts import load_verdicts
@@ -20,8 +21,11 @@ from detectors.reference import Reference
 from detectors.state import PersonState, PlaceState
 from schemas.instants import Calendar
 from schemas.topics import FACTS, PERSON_STATE, PLACE_STATE, SETTLEMENTS, WORKER_GROUP
+from streams.audit_log import AuditLog, AuditSink
+from streams.audits import Audits
 from streams.batches import BatchApp, BatchTopic
 from streams.errors import BrokerError, TopicError
+from streams.letters import Letters
 from streams.meters import Meters
 from streams.outbox import Outbox, Side
 from streams.people import Cohorts, People
@@ -55,6 +59,10 @@ class Parts:
     place_states: States[PlaceState]
     sender: Sender
     storing: Storing
+    letters: Letters
+    audits: Audits | None
+    audit_log: AuditLog | None
+    """Both None where audits are switched off."""
     meters: Meters
 
 
@@ -108,8 +116,13 @@ async def ensure_topics(settings: StreamSettings) -> None:
         await admin.close()
 
 
-def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink) -> Parts:
-    """A worker on these settings; nothing is started and no connection made. ``sink`` takes rows, ``panels`` refreshes aggregates."""
+def build(
+    settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink, audit_sink: AuditSink | None = None
+) -> Parts:
+    """A worker on these settings; nothing is started and no connection made.
+
+    ``sink`` takes rows, ``panels`` refreshes aggregates, ``audit_sink`` takes what gateways log (None: another worker does that).
+    """
     topics, meters = settings.topics, Meters()
     app = BatchApp(
         topics.name(WORKER_GROUP),
@@ -170,7 +183,34 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
     app.agent(BatchTopic(app, topics=[settlements]), name="people")(people.agent)
     app.agent(BatchTopic(app, topics=[facts]), name="places")(places.agent)
 
+    letters = Letters(topics, sender, storing, meters)
+    audits = audit_log = None
+    if settings.worker_audits:
+
+        async def ask_ends(tps: Iterable[TP]) -> Mapping[TP, int]:
+            ends: Mapping[TP, int] = await app.consumer.highwaters(*tps)
+            return ends
+
+        audits = Audits(
+            settings.kafka,
+            topics,
+            Auditor(judge),
+            person_states,
+            place_states,
+            people,
+            places,
+            ask_ends,
+            letters,
+            meters,
+        )
+        if audit_sink is not None:
+            audit_log = AuditLog(
+                settings.kafka, topics, audit_sink, letters, meters, session=settings.worker_session_seconds
+            )
+
     async def settle() -> None:
+        if audits is not None:
+            audits.pause()
         meters.rebalances += 1
         await outbox.settle(settings.worker_session_seconds * _SETTLE_SHARE)
 
@@ -178,10 +218,26 @@ def build(settings: StreamSettings, judge: Judge, sink: RowSink, panels: RowSink
         outbox.forget()
         people.resumed(committed)
         places.resumed(committed)
+        if audits is not None:
+            audits.resumed(committed)
         held = sorted(tp.partition for tp in committed if tp.topic == settlements)
         log.info("partitions.assigned", settlements=held, persons=len(person_states), places=len(place_states))
 
     app.partition_rank = lambda tp: people.rank(tp.partition) if tp.topic == settlements else tp.partition
     app.settle, app.resumed = settle, resumed
     outbox.more_waits = lambda: bool(app.hot_topics) and app.consumer.behind
-    return Parts(app, judge, outbox, people, places, person_states, place_states, sender, storing, meters)
+    return Parts(
+        app,
+        judge,
+        outbox,
+        people,
+        places,
+        person_states,
+        place_states,
+        sender,
+        storing,
+        letters,
+        audits,
+        audit_log,
+        meters,
+    )

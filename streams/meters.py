@@ -28,6 +28,17 @@ class Meters(Collector):
     """Time spent in flushes, from the cut until everything was safe."""
     store_retries: int = 0
     rebalances: int = 0
+    audits: int = 0
+    """Questions of audits answered; the parts about places count on their own."""
+    audits_expired: int = 0
+    """Questions nobody waited for any more."""
+    audits_forwarded: int = 0
+    """Questions sent on because some of their places are elsewhere, once per partition."""
+    audits_failed: int = 0
+    audit_seconds: float = 0.0
+    """Time spent on audits that were answered."""
+    audit_records: int = 0
+    """Requests of hospitals that were stored."""
 
     def collect(self) -> Iterator[Metric]:
         """The numbers as Prometheus counters ``fundwatch_worker_<name>_total``."""

@@ -288,7 +288,7 @@ class Outbox:
             self._storing.store([s for part in work.parts for s in part.settlements], alerts, letters),
             self._sender.send(self._topics.name(FACTS), self._fact_rows(work.parts)),
             self._sender.send(self._topics.name(ALERTS), self._alert_rows(alerts)),
-            self._sender.send(self._topics.name(DEADLETTERS), self._letter_rows(letters)),
+            self._sender.send(self._topics.name(DEADLETTERS), letter_rows(letters, self._topics.partitions)),
         )
         self.tick()
         if self.life != life:
@@ -350,10 +350,10 @@ class Outbox:
             rows.setdefault(key_partition(key, self._topics.partitions), []).append((key, encode_alert(alert)))
         return rows
 
-    def _letter_rows(self, letters: Iterable[DeadLetter]) -> dict[int, list[tuple[bytes | None, bytes]]]:
-        rows: dict[int, list[tuple[bytes | None, bytes]]] = {}
-        for letter in letters:
-            rows.setdefault(letter.partition % self._topics.partitions, []).append(
-                (letter.key, encode_dead_letter(letter))
-            )
-        return rows
+
+def letter_rows(letters: Iterable[DeadLetter], partitions: int) -> dict[int, list[tuple[bytes | None, bytes]]]:
+    """Dead letters as rows of their topic, in the partition of the same number as the one they came from."""
+    rows: dict[int, list[tuple[bytes | None, bytes]]] = {}
+    for letter in letters:
+        rows.setdefault(letter.partition % partitions, []).append((letter.key, encode_dead_letter(letter)))
+    return rows

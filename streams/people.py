@@ -78,6 +78,7 @@ class People:
         self._outbox = outbox
         self._meters = meters
         self._newest: dict[int, deque[int]] = {}
+        self._reached: dict[int, int] = {}
         self._warned = False
 
     async def agent(self, stream: Any) -> None:
@@ -88,6 +89,7 @@ class People:
     def resumed(self, committed: Mapping[TP, int | None]) -> None:
         """Reading starts again at these offsets (None: none was ever committed): whatever lies behind them is forgotten."""
         self._newest.clear()
+        self._reached = {tp.partition: (at or 0) - 1 for tp, at in committed.items() if tp.topic == self._topic}
         for partition, offset in self._outbox.resume(self._side, self._topic, committed).items():
             # places must learn how far a partition is even if it brings nothing new
             part = self._outbox.part(self._side, partition)
@@ -98,6 +100,10 @@ class People:
         """Event time of a partition, for reading the one that is furthest behind first."""
         newest = self._newest.get(partition)
         return _median(newest) if newest else BEGINNING
+
+    def reached(self, partition: int) -> int:
+        """Offset of the last record of a partition that its states have seen; -1 for none."""
+        return self._reached.get(partition, -1)
 
     async def _take(self, event: Any) -> None:
         outbox = self._outbox
@@ -165,7 +171,7 @@ class People:
                 self._address(part, facts)
         for settlement in part.settlements[max(first, len(part.settlements) - _PROGRESS_OF) :]:
             newest.append(instant(settlement.settled_at))
-        part.reached = records[-1].offset
+        part.reached = self._reached[part.partition] = records[-1].offset
         part.events += len(records)
         part.progress = _median(newest) if newest else BEGINNING
         self._meters.duplicates += known

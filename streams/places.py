@@ -127,6 +127,7 @@ class Places:
         self._meters = meters
         self._ask_spans = ask_spans
         self._waiting: dict[int, _Waiting] = {}
+        self._reached: dict[int, int] = {}
         self._reading = asyncio.Lock()
 
     async def agent(self, stream: Any) -> None:
@@ -137,12 +138,22 @@ class Places:
     def resumed(self, committed: Mapping[TP, int | None]) -> None:
         """Reading starts again at these offsets: what was held is forgotten, and every partition must tell its progress anew."""
         self._waiting.clear()
+        self._reached = {tp.partition: (at or 0) - 1 for tp, at in committed.items() if tp.topic == self._topic}
         self._outbox.resume(self._side, self._topic, committed)
 
     @property
     def held(self) -> int:
         """Facts that wait."""
-        return sum(len(bucket) for waiting in self._waiting.values() for bucket in waiting.buckets.values())
+        return sum(map(self.held_in, self._waiting))
+
+    def held_in(self, partition: int) -> int:
+        """Facts of one partition that wait."""
+        waiting = self._waiting.get(partition)
+        return 0 if waiting is None else sum(map(len, waiting.buckets.values()))
+
+    def reached(self, partition: int) -> int:
+        """Offset of the last record of a partition that was read (its facts may wait still); -1 for none."""
+        return self._reached.get(partition, -1)
 
     async def watch(self) -> None:
         """Let go what waits only for partitions that have nothing more to bring; never ends."""
@@ -184,7 +195,7 @@ class Places:
             if told is not None:
                 waiting.horizon.tell(told.source, told.offset, told.progress)
                 waiting.add(told.facts, held)
-            waiting.reached = record.offset
+            waiting.reached = self._reached[partition] = record.offset
         held.left -= 1
         if not held.left:
             waiting.empty.append(held)

@@ -72,6 +72,10 @@ class StreamSettings(BaseSettings):
         description="persons, and places, whose state is kept decoded; the rest are kept as bytes",
     )
 
+    worker_audits: bool = Field(
+        default=True, description="answer the gateway's audits and store what it logs of them; off: settlements only"
+    )
+
     @property
     def topics(self) -> Topics:
         """Topic and group names of this installation."""

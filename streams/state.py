@@ -81,12 +81,13 @@ class States(Generic[StateT]):
         """The state of a subject that lives in ``partition``; a new one if it was never seen."""
         state = self._cache.get(key)
         if state is None:
-            row = self._row(key)
-            data = self._leaving.get(partition, {}).get(row)
-            if data is None:
-                data = self._table.data.data.get(row)
-            state = self._cache[key] = self._load(key, data, partition)
+            state = self._cache[key] = self._loaded(key, partition)
         return state
+
+    def look(self, key: str, partition: int) -> StateT:
+        """As :meth:`get`, for who changes nothing: what was not decoded already is not kept, so strangers push nobody out."""
+        state = self._cache.get(key)
+        return self._loaded(key, partition) if state is None else state
 
     def rows(self, touched: Mapping[str, StateT], partition: int) -> dict[bytes, bytes]:
         """The touched states of a partition as rows of the table; they become the youngest of the cache.
@@ -140,6 +141,13 @@ class States(Generic[StateT]):
 
     def __len__(self) -> int:
         return len(self._table.data.data)
+
+    def _loaded(self, key: str, partition: int) -> StateT:
+        row = self._row(key)
+        data = self._leaving.get(partition, {}).get(row)
+        if data is None:
+            data = self._table.data.data.get(row)
+        return self._load(key, data, partition)
 
     def _row(self, key: str) -> bytes:
         return (self._prefix + key).encode()

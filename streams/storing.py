@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Final, Protocol
 
 import structlog
@@ -61,26 +61,11 @@ class Storing:
         """
         if not (settlements or alerts or dead_letters):
             return
-        loop = asyncio.get_running_loop()
-        pause = _FIRST_PAUSE
-        while True:
-            try:
-                await loop.run_in_executor(
-                    self._rows,
-                    lambda: self._sink.store(settlements=settlements, alerts=alerts, dead_letters=dead_letters),
-                )
-            except StoreUnavailable as error:
-                self._meters.store_retries += 1
-                log.warning("store.unavailable", error=str(error), retry_in_seconds=pause)
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-            except StoreRefused as error:
-                if not error.event_ids:
-                    raise
-                log.error("store.refused", error=str(error), event_ids=error.event_ids)
-                break
-            else:
-                break
+        await patiently(
+            self._rows,
+            lambda: self._sink.store(settlements=settlements, alerts=alerts, dead_letters=dead_letters),
+            self._meters,
+        )
         self._stale.set()
 
     async def keep_panels_fresh(self) -> None:
@@ -109,3 +94,27 @@ class Storing:
                 log.warning("panels.not_refreshed", error=str(error))
         self._rows.shutdown(wait=False)
         self._panels.shutdown(wait=False, cancel_futures=True)
+
+
+async def patiently(thread: Executor, store: Callable[[], object], meters: Meters) -> None:
+    """Call ``store`` on a thread, again for as long as the store is unavailable.
+
+    Rows it will never take are logged by their ids and passed over. Raises StoreRefused when the store refuses without naming rows.
+    """
+    loop = asyncio.get_running_loop()
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            await loop.run_in_executor(thread, store)
+        except StoreUnavailable as error:
+            meters.store_retries += 1
+            log.warning("store.unavailable", error=str(error), retry_in_seconds=pause)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        except StoreRefused as error:
+            if not error.event_ids:
+                raise
+            log.error("store.refused", error=str(error), event_ids=error.event_ids)
+            return
+        else:
+            return

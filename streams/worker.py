@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -21,6 +21,7 @@ from clickhouse.errors import StoreError
 from clickhouse.settings import StoreSettings
 from clickhouse.sink import Sink
 from streams.app import Parts, build, ensure_topics, load_judge
+from streams.audit_log import AuditSink
 from streams.errors import StreamsError, WorkerStalled
 from streams.meters import Gauges, serve_metrics
 from streams.settings import StreamSettings
@@ -45,8 +46,12 @@ def main(settings: StreamSettings | None = None, store: StoreSettings | None = N
     return serve(settings or StreamSettings(), lambda: Sink(connect(store), timezone=store.timezone))
 
 
-def serve(settings: StreamSettings, open_sink: Callable[[], RowSink]) -> int:
-    """As :func:`main`, with any sink; ``open_sink`` is called twice: for rows and for refreshing the panels."""
+class WorkerSink(RowSink, AuditSink, Protocol):
+    """All that a worker stores."""
+
+
+def serve(settings: StreamSettings, open_sink: Callable[[], WorkerSink]) -> int:
+    """As :func:`main`, with any sink; ``open_sink`` is called for each thread that stores: rows, panels and audits."""
     judge = load_judge(settings)
     for name in ("faust", "mode", "aiokafka", "kafka"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -54,7 +59,7 @@ def serve(settings: StreamSettings, open_sink: Callable[[], RowSink]) -> int:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     try:
-        return asyncio.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink())))
+        return asyncio.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink(), open_sink())))
     except (StreamsError, StoreError, KafkaError) as error:
         log.error("worker.cannot_start", error=f"{type(error).__name__}: {error}")
         return FAILED
@@ -88,7 +93,8 @@ async def run(settings: StreamSettings, parts: Parts, stop: asyncio.Event) -> in
     background = [
         _spawn(coroutine, failed)
         for coroutine in (
-            parts.outbox.run(), parts.places.watch(), parts.storing.keep_panels_fresh(), _tick(parts), _report(parts), _watch(app, failed)
+            parts.outbox.run(), parts.places.watch(), parts.storing.keep_panels_fresh(), parts.letters.run(), _tick(parts), _report(parts),
+            _watch(app, failed), *(part.run() for part in (parts.audits, parts.audit_log) if part is not None),
         )
     ]  # fmt: skip
     app.in_worker = True

@@ -17,6 +17,7 @@ import orjson
 
 from clickhouse.errors import StoreUnavailable
 from schemas.alert import Alert
+from schemas.audit import Record
 from schemas.deadletter import DeadLetter
 from schemas.settlement import Settlement
 from streams.settings import StreamSettings
@@ -48,6 +49,11 @@ class FileSink:
         if alerts and self._with_alerts == DIE_AT:
             time.sleep(0.5)  # not to wait for something: the messages of this flush shall be out, its state must not be
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def store_audits(self, records: Sequence[Record]) -> None:
+        if (FOLDER / "away").exists():
+            raise StoreUnavailable("the test says so")
+        self._file.write(b"".join(orjson.dumps(["audit", record.audit_id]) + b"\n" for record in records))
 
     def refresh(self) -> None:
         pass
