@@ -28,6 +28,7 @@ HOT: Final = (
     "schemas/instants.py",
     "schemas/partitions.py",
     "schemas/settlement.py",
+    "detectors/audit.py",
     "detectors/backtest.py",
     "detectors/episodes.py",
     "detectors/judge.py",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, cast
@@ -33,6 +33,8 @@ UNDER_WAY: Final = 30 * DAY
 """A series whose last treatment is longer ago has ended."""
 MOST: Final = 50
 """Visits, drugs, findings that staff are shown; the newest."""
+MOST_TOLD: Final = 10
+"""Places and days that evidence names; the newest."""
 LONGEST_EVIDENCE: Final = 500
 """Characters of ``vola_evid`` on the wire."""
 PERSON: Final = "psn_no"
@@ -155,26 +157,35 @@ class Auditor:
             return "此前无相关结算，依据为本次单据。"
         others = {one.person_id for one in before if isinstance(one, Sale)} - {person_id}
         head = f"此前{len(before)}次" + (f"（涉及其他{len(others)}人）" if others else "")
-        told: list[str] = []
-        room = LONGEST_EVIDENCE - len(head) - len("，最近：。")
-        groups = list(self._by_day_and_place(before))
-        for group in reversed(groups):
+        groups, told = self._newest_by_day_and_place(before), list[str]()
+        room, shown = LONGEST_EVIDENCE - len(head) - len("，最近：。"), 0
+        for group in groups:
             text = self._told(group, detail)
             room -= len(text) + 1
             if room < 0:
                 break
             told.append(text)
-        begin = "：" if len(told) == len(groups) else "，最近："
+            shown += len(group)
+        begin = "：" if shown == len(before) else "，最近："
         return f"{head}{begin}{'；'.join(reversed(told))}。"
 
-    def _by_day_and_place(self, entries: Iterable[Entry]) -> Iterator[list[Entry]]:
-        groups: dict[tuple[int, str], list[Entry]] = {}
-        for entry in entries:
-            groups.setdefault((self._calendar.day(entry.at), entry.institution_id), []).append(entry)
-        yield from groups.values()
+    def _newest_by_day_and_place(self, entries: Sequence[Entry]) -> list[list[Entry]]:
+        """The newest first, as many as are told; each holds its entries newest first."""
+        day_of, groups = self._calendar.day, dict[tuple[int, str], list[Entry]]()
+        oldest = 0
+        for entry in reversed(entries):
+            day = day_of(entry.at)
+            group = groups.get((day, entry.institution_id))
+            if group is not None:
+                group.append(entry)
+            elif len(groups) < MOST_TOLD:
+                groups[day, entry.institution_id], oldest = [entry], day
+            elif day < oldest:
+                break
+        return list(groups.values())
 
     def _told(self, group: list[Entry], detail: str) -> str:
-        first = group[0]
+        first = group[-1]
         known = self._reference.institutions.get(first.institution_id)
         name = known.name if known is not None and known.name else f"机构{first.institution_id}"
         times = f"{len(group)}次" if len(group) > 1 else ""
