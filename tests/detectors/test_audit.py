@@ -125,6 +125,10 @@ SCENES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
         [visit(number, f"{number // 3}d 1{number % 3}:00:00", fixmedins_code=f"H{number:050}") for number in range(60)],
         bill("20d 10:00:00"),
     ),
+    "more days than are told": (
+        [visit(number, f"{number // 2}d 1{number % 2}:00:00") for number in range(24)],
+        bill("13d 10:00:00"),
+    ),
     "nobody knows the person": ([], bill("6d 10:00:00")),
 }
 
