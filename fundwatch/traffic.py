@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
@@ -36,6 +37,8 @@ class Traffic(Protocol):
     drugs: Path | None
     his_institution: str
     published: int
+    heard: Callable[[bytes], None] | None
+    """Called with each settlement that is made while one watches, just before it is published."""
 
     def prepare(self) -> None:
         """Whatever takes time before anything can be published."""
@@ -54,6 +57,7 @@ class FileTraffic:
         self.institutions, self.drugs = institutions, drugs
         self.his_institution = _first_hospital(institutions)
         self.published = 0
+        self.heard: Callable[[bytes], None] | None = None
         self._file, self._speed = file, speed
         self._stopped = threading.Event()
 
@@ -98,6 +102,7 @@ class SimulatedTraffic:
         self.drugs: Path | None = None
         self.his_institution = _UNKNOWN_INSTITUTION
         self.published = 0
+        self.heard: Callable[[bytes], None] | None = None
         self._stopped = threading.Event()
 
     def prepare(self) -> None:
@@ -123,6 +128,8 @@ class SimulatedTraffic:
                 self._stopped.wait(wait)
             if self._stopped.is_set():
                 break
+            if self.heard is not None:
+                self.heard(line)
             publisher.publish(line)
             self.published = before + publisher.published
         publisher.finish()

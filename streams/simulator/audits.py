@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -127,3 +127,22 @@ def _order(line: Mapping[str, Any], place: int, institution: str, at: str) -> di
     if line.get("drug_trac_codg"):
         order["drug_trac_codg"] = line["drug_trac_codg"]
     return order
+
+
+def feedback_request(
+    request: Mapping[str, Any], finding_ids: Sequence[str], number: int, *, change: bool
+) -> dict[str, Any]:
+    """The 3103 envelope that answers the findings (``jr_id``) of an audit request: the order changed, or continued with a reason."""
+    warn: dict[str, str] = {"dspo_way": "2"} if change else {"dspo_way": "1", "dspo_way_rea": "病情需要，已与患者核实"}
+    kept = ("mdtrtarea_admvs", "insuplc_admdvs", "recer_sys_code", "infver", "opter_type", "opter", "opter_name", "inf_time",
+            "fixmedins_code", "fixmedins_name")  # fmt: skip
+    return {name: request[name] for name in kept} | {
+        "infno": "3103",
+        "msgid": f"{request['msgid'][:-4]}{(number + 5_000) % 10_000:04d}",
+        "input": {
+            "data": {
+                "warn_type": "1" if request["infno"] == "3101" else "2",
+                "warns": [{"warn_rslt_id": finding_id, **warn} for finding_id in finding_ids],
+            }
+        },
+    }
