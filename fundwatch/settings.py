@@ -48,9 +48,10 @@ def every_class() -> list[type[BaseSettings]]:
     from clickhouse.settings import StoreSettings
     from console.settings import ConsoleSettings
     from grafana.settings import GrafanaSettings
+    from streams.gateway.settings import GatewaySettings
     from streams.settings import StreamSettings
 
-    return [StoreSettings, GrafanaSettings, StreamSettings, ConsoleSettings]
+    return [StoreSettings, GrafanaSettings, StreamSettings, GatewaySettings, ConsoleSettings]
 
 
 def every_setting() -> list[Setting]:

@@ -13,6 +13,8 @@ from fundwatch.settings import MASK, every_setting, load, unknown_names
 PROMISED = (
     "KAFKA",
     "CLICKHOUSE_URL",
+    "GATEWAY_HOST",
+    "GATEWAY_PORT",
     "CONSOLE_HOST",
     "CONSOLE_PORT",
     "GRAFANA_URL",

@@ -1,0 +1,1 @@
+"""The gateway: audits for hospitals over HTTP, and nothing else, so that nothing staff do can slow it."""
