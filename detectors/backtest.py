@@ -27,7 +27,7 @@ BATCH: Final = 2_000
 """Settlements between two reviews: touched subjects are reviewed once each, as the worker does per fetched batch."""
 TIDY_EVERY: Final = 64
 """Entries after which a subject is reviewed though nothing is to be judged again: a review clears away what is too old to matter."""
-CHUNK: Final = 1 << 20
+CHUNK: Final = 1 << 16
 PACKED_CHUNK: Final = 1 << 16
 ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 
@@ -109,7 +109,7 @@ class _Run:
         self.touched: dict[int, PersonState | PlaceState] = {}
         self.alerts: dict[str, Alert] = {}
         self.distinct = self.reversals = 0
-        self.lone: dict[tuple[PlaceKind, str], Fact] = {}
+        self.lone: dict[PlaceKind, dict[str, Fact]] = {kind: {} for kind in judge.lone_kinds}
         """The only fact told so far of places where one alone can matter to no rule (:attr:`Judge.lone_kinds`)."""
 
     def _find(self, person_id: str) -> PersonState:
@@ -118,14 +118,13 @@ class _Run:
     def enter(self, value: bytes) -> None:
         judge = self.judge
         settlement = decode_settlement(value)
-        if settlement.event_id in self.watch:
-            self.first_times.setdefault(
-                settlement.event_id, judge.calendar.text(judge.calendar.instant(settlement.settled_at))
-            )
-        person = self.persons.get(settlement.person_id)
+        event_id, person_id = settlement.event_id, settlement.person_id
+        if event_id in self.watch and event_id not in self.first_times:
+            self.first_times[event_id] = judge.calendar.text(judge.calendar.instant(settlement.settled_at))
+        person = self.persons.get(person_id)
         if person is None:
-            cohort = self.cohorts[key_partition(settlement.person_id.encode(), len(self.cohorts))]
-            person = self.persons[settlement.person_id] = judge.person(settlement.person_id, None, cohort)
+            cohort = self.cohorts[key_partition(person_id.encode(), len(self.cohorts))]
+            person = self.persons[person_id] = judge.person(person_id, None, cohort)
         facts = judge.settle(person, settlement)
         if person.changed:
             self.distinct += 1
@@ -133,19 +132,17 @@ class _Run:
             if person.dirty or not len(person.entries) % TIDY_EVERY:
                 self.touched[id(person)] = person
         for fact in facts:
-            places = self.places[fact.kind]
-            place = places.get(fact.place_id)
+            kind, place_id = fact.kind, fact.place_id
+            places = self.places[kind]
+            place = places.get(place_id)
             if place is None:
-                first = None
-                if fact.kind in judge.lone_kinds:
+                lone = self.lone.get(kind)
+                if lone is not None and lone.setdefault(place_id, fact) is fact:
                     # nearly every box is heard of once: its ledger is made when it is heard of again
-                    first = self.lone.pop((fact.kind, fact.place_id), None)
-                    if first is None:
-                        self.lone[fact.kind, fact.place_id] = fact
-                        continue
-                place = places[fact.place_id] = judge.place(fact.kind, fact.place_id, None)
-                if first is not None:
-                    judge.witness(place, first)
+                    continue
+                place = places[place_id] = judge.place(kind, place_id, None)
+                if lone is not None:
+                    judge.witness(place, lone.pop(place_id))
             judge.witness(place, fact)
             if place.dirty or not len(place.entries) % TIDY_EVERY:
                 self.touched[id(place)] = place

@@ -103,7 +103,7 @@ class Judge:
         """
         peers, ledger.peers = ledger.peers, None
         try:
-            for rule, glance in self._person_scope.glances[ledger.entries[index].flags & CARE]:
+            for _, _, rule, glance in self._person_scope.glances[ledger.entries[index].flags & CARE]:
                 for detail in glance(ledger, index):
                     match = rule.judge(ledger.window(index, rule.width), detail, ledger)
                     if match is not None and match.light != "green":

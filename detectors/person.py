@@ -29,7 +29,7 @@ from schemas.fact import (
     with_age,
 )
 from schemas.instants import DAY, Calendar
-from schemas.settlement import Code, Line, Settlement, code
+from schemas.settlement import Line, Settlement, code
 
 PHARMACY_CARE: Final = frozenset({"41", "9929"})
 DRUG_ITEMS: Final = frozenset({"101", "102", "105", "106"})
@@ -38,6 +38,8 @@ LONGEST_ID: Final = 128
 FEW_CODES: Final = 3
 """So many find room in any entry."""
 NO_VISIT: Final = PHARMACY | INPATIENT
+FEN: Final = Decimal(100)
+"""In a yuan."""
 EPOCH: Final = date(1970, 1, 1)
 EPOCH_ORDINAL: Final = EPOCH.toordinal()
 NEWBORN_DAYS: Final = 28
@@ -140,18 +142,19 @@ class Reader:
         )
 
     def _personal_flags(self, settlement: Settlement, at: int) -> int:
-        born, birthday, flags = _standing(
-            settlement.born, settlement.person_type, settlement.person_area, settlement.area
-        )
-        if born is not None:
+        person_type, insured, here, born = (
+            settlement.person_type, settlement.person_area, settlement.area, settlement.born,
+        )  # fmt: skip
+        flags = NEWBORN if person_type is not None and code(person_type) == NEWBORN_TYPE else 0
+        if insured is not None and here is not None and code(insured)[:4] != code(here)[:4]:
+            flags |= AWAY
+        birth = _birth(born) if born else None
+        if birth is not None:
+            born_on, birthday = birth
             wire = settlement.settled_at
-            if wire.tzinfo is None:
-                day, today = wire.toordinal() - EPOCH_ORDINAL, wire.year * 10_000 + wire.month * 100 + wire.day
-            else:
-                day = self._calendar.day(at)
-                today = _written_date(day)
-            flags = with_age(flags, (today - birthday) // 10_000)
-            if day - NEWBORN_DAYS <= born <= day:
+            day = wire.toordinal() - EPOCH_ORDINAL if wire.tzinfo is None else self._calendar.day(at)
+            flags = with_age(flags, (_written_date(day) - birthday) // 10_000)
+            if day - NEWBORN_DAYS <= born_on <= day:
                 flags |= NEWBORN
         return flags
 
@@ -173,12 +176,16 @@ class Reader:
                 if drug is not None or line.supply_days is not None or code(line.item_type) in DRUG_ITEMS:
                     generic = drug.generic if drug is not None else item
                     supplies[generic] = supplies.get(generic, 0) + _supply(line, drug)
-                    amount = 0 if line.amount is None else fen(line.amount)
-                    drug_fee += amount
-                    if generic in watched:
-                        watched_fee += amount
-            if line.trace_codes:
-                traces.update(dict.fromkeys(line.trace_codes))
+                    price = line.amount
+                    if price is not None:
+                        amount = fen(price)
+                        drug_fee += amount
+                        if generic in watched:
+                            watched_fee += amount
+            codes = line.trace_codes
+            if codes:
+                for trace in codes:
+                    traces[trace] = None
         if len(supplies) + len(traces) > FEW_CODES:
             self._cut(supplies, traces)
         return tuple(supplies), tuple(supplies.values()), tuple(traces), drug_fee, watched_fee
@@ -202,13 +209,13 @@ class Reader:
 
     def facts(self, settlement: Settlement, visit: Visit, ledger: Ledger[Visit]) -> list[Fact]:
         """What the places of a SETTLE are told; the ledger is that of its person."""
-        institution = visit.institution_id
+        institution, watched = visit.institution_id, self._watched
         relation = _relation(settlement)
         told = (
             visit.event_id, visit.settlement_id, visit.at, settlement.person_id, institution, visit.fund, visit.flags, relation,
         )  # fmt: skip
         facts = []
-        items = tuple([generic for generic in visit.items if generic in self._watched])
+        items = tuple([generic for generic in visit.items if generic in watched])
         if self._terminals and visit.terminal_id:
             facts.append(Fact("terminal", visit.terminal_id, *told, "", items))
         if self._institutions and items:
@@ -259,7 +266,10 @@ class Reader:
 
 def visits_reach(entries: Sequence[Visit], index: int, width: int, least: int) -> bool:
     """Whether the visit at ``index`` and those before it within ``width`` are ``least`` settlements: what a glance may ask."""
-    since, count, before = entries[index].at - width, 1, index - 1
+    since, first = entries[index].at - width, index + 1 - least
+    if first < 0 or (first < index and entries[first].at <= since):
+        return False
+    count, before = 1, index - 1
     while count < least and before >= 0 and entries[before].at > since:
         count += not entries[before].flags & NO_VISIT
         before -= 1
@@ -277,7 +287,7 @@ def is_stranger(ledger: Ledger[Visit], institution_id: str, at: int) -> bool:
 
 def fen(yuan: Decimal) -> int:
     """Money in whole fen."""
-    return round(yuan * 100)
+    return round(yuan * FEN)
 
 
 def read_date(wire: str) -> int | None:
@@ -296,15 +306,10 @@ def _written_date(day: int) -> int:
 
 
 @lru_cache(maxsize=65_536)
-def _standing(
-    born: str | None, person_type: Code | None, insured: Code | None, here: Code | None
-) -> tuple[int | None, int, int]:
-    """Day of birth, the same written, and the flags that hang on neither time nor care."""
-    flags = NEWBORN if code(person_type) == NEWBORN_TYPE else 0
-    if insured is not None and here is not None and code(insured)[:4] != code(here)[:4]:
-        flags |= AWAY
-    day = read_date(born) if born else None
-    return day, 0 if day is None else _written_date(day), flags
+def _birth(born: str) -> tuple[int, int] | None:
+    """The day of birth, as a number of days and as :func:`_written_date` writes it."""
+    day = read_date(born)
+    return None if day is None else (day, _written_date(day))
 
 
 def _relation(settlement: Settlement) -> str:

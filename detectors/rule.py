@@ -52,6 +52,8 @@ class Rule(ABC, Generic[EntryT]):
     width: int
     fewest: int = 1
     """Settlements of a subject below which it never matches."""
+    within: int | None = None
+    """Seconds within which the fewest lie, the point's own the last, wherever it matches; None: its width."""
     usual_slot: ClassVar[int] = 0
     """Days of a slot in which :meth:`usual_keys` are counted; 0: the rule asks for nothing usual."""
     usual_slots: int = 0

@@ -12,6 +12,8 @@ from schemas.fact import INPATIENT, PHARMACY
 if TYPE_CHECKING:
     from detectors.rule import AnyRule
 
+    Glance = Callable[[Any, int], Sequence[str]]
+
 CARE: Final = PHARMACY | INPATIENT
 """The flags that tell kinds of care apart."""
 
@@ -55,10 +57,15 @@ class Scope:
         return max((self.retention, *self.needs.values()))
 
     @cached_property
-    def glances(self) -> dict[int, tuple[tuple[AnyRule, Callable[[Any, int], Sequence[str]]], ...]]:
-        """By kind of care, every rule that may match at such an entry with its glance: looked up once, for it is asked at every entry."""
+    def glances(self) -> dict[int, tuple[tuple[int, int, AnyRule, Glance], ...]]:
+        """By kind of care, every rule that may match at such an entry, with how many others it needs before it, within how many seconds,
+        and its glance; those that need the fewest first. Looked up once, for it is asked at every entry."""
+        asked = [
+            (rule.fewest - 1, rule.width if rule.within is None else rule.within, rule, rule.glance)
+            for rule in sorted(self.rules, key=lambda rule: rule.fewest)
+        ]
         return {
-            care: tuple((rule, rule.glance) for rule in self.rules if rule.concerns(care))
+            care: tuple(one for one in asked if one[2].concerns(care))
             for care in (0, PHARMACY, INPATIENT, PHARMACY | INPATIENT)
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -23,12 +24,15 @@ class Usual(msgspec.Struct, array_like=True, gc=False):
     kept_from: int = -NEVER
     """Slots before this one are gone."""
 
-    def add(self, key: str, slot: int) -> None:
-        """Count one settlement."""
-        slots = self.counts.get(key)
-        if slots is None:
-            slots = self.counts[key] = {}
-        slots[slot] = slots.get(slot, 0) + 1
+    def add(self, keys: Iterable[str], slot: int) -> None:
+        """Count one settlement under each of its keys."""
+        counts = self.counts
+        for key in keys:
+            slots = counts.get(key)
+            if slots is None:
+                counts[key] = {slot: 1}
+            else:
+                slots[slot] = slots.get(slot, 0) + 1
         if slot < self.first_slot:
             self.first_slot = slot
 

@@ -103,28 +103,33 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
 
     def insert(self, entry: EntryT) -> bool:
         """Add a settlement; False if it was known or is older than what is kept."""
-        entries = self.entries
+        entries, scope, at = self.entries, self.scope, entry.at
         count = len(entries)
-        if count and self._known(entry.event_id):
-            self.changed = False
-            return False
-        self.changed = True
-        if self.scope.counting and entry.at > self.floor:
-            self._count_usual(entry)
         if count:
+            if self._known(entry.event_id):
+                self.changed = False
+                return False
             newest = entries[-1]
-            if entry.at < newest.at or (entry.at == newest.at and entry.event_id < newest.event_id):
+            last = newest.at
+            if at < last or (at == last and entry.event_id < newest.event_id):
                 return self._insert_late(entry)
+        self.changed = True
+        if scope.counters:
+            self._count_usual(entry)
         entries.append(entry)
         if self.seen is not None:
             self.seen.add(entry.event_id)
         if self.by_item is not None:
             for item in entry.named:
                 self.by_item.setdefault(item, []).append(entry)
-        for rule, glance in self.scope.glances[entry.flags & CARE]:
+        for before, within, rule, glance in scope.glances[entry.flags & CARE]:
+            if before > count:
+                break
+            if before and entries[count - before].at <= at - within:
+                continue
             details = glance(self, count)
             if details:
-                self._mark(rule, details, entry.at)
+                self._mark(rule, details, at)
         return True
 
     def _count_usual(self, entry: EntryT) -> None:
@@ -138,8 +143,7 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
                 counts = usual.get(detector)
                 if counts is None:
                     counts = usual[detector] = Usual(NOTHING_USUAL.first_slot, {})
-                for key in keys:
-                    counts.add(key, day // days)
+                counts.add(keys, day // days)
 
     def _known(self, event_id: str) -> bool:
         if self.seen is None:
@@ -158,8 +162,11 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
             scope.tally.too_old += 1
             self.changed = False
             return False
+        self.changed = True
         if entry.at <= floor + scope.retention - scope.lateness:
             scope.tally.late += 1
+        if scope.counters:
+            self._count_usual(entry)
         index = bisect_left(entries, _order(entry), key=_order)
         entries.insert(index, entry)
         if self.seen is not None:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 SECOND, MINUTE, HOUR, DAY = 1, 60, 3_600, 86_400
+WIRE_LENGTH = len("yyyy-MM-dd HH:mm:ss")
 DEFAULT_ZONE = "Asia/Shanghai"
 
 _NAIVE_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  wire times carry no zone
@@ -45,7 +46,7 @@ class Calendar:
 
     def text(self, instant: int) -> str:
         """``yyyy-MM-dd HH:mm:ss`` in this zone."""
-        return self.moment(instant).strftime("%Y-%m-%d %H:%M:%S")
+        return self.moment(instant).isoformat(" ", "seconds")[:WIRE_LENGTH]
 
     def day(self, instant: int) -> int:
         """The local calendar day as days since 1970-01-01."""
@@ -65,7 +66,7 @@ class Calendar:
 
     def month_start(self, month: int) -> int:
         """The first instant of a month given as ``year * 12 + month - 1``."""
-        return self.day_start((date(month // 12, month % 12 + 1, 1) - date(1970, 1, 1)).days)
+        return self.day_start(_first_day(month))
 
     def quarter(self, instant: int) -> int:
         """The local calendar quarter as ``year * 4`` plus 0 to 3."""
@@ -74,6 +75,11 @@ class Calendar:
     def quarter_start(self, quarter: int) -> int:
         """The first instant of a quarter given as :meth:`quarter` numbers them."""
         return self.month_start(quarter * 3)
+
+
+@lru_cache(maxsize=4096)
+def _first_day(month: int) -> int:
+    return (date(month // 12, month % 12 + 1, 1) - date(1970, 1, 1)).days
 
 
 @lru_cache(maxsize=4096)

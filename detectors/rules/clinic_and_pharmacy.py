@@ -42,6 +42,7 @@ class ClinicAndPharmacy(Rule[Visit]):
         self._few = (setting.whole("pairs"), setting.whole("institutions"))
         self._many = (setting.whole("many_pairs"), setting.whole("many_institutions"))
         self._limit = min(self._few[0], self._many[0])
+        self.fewest = 2 * self._limit
 
     def concerns(self, care: int) -> bool:
         """All but stays."""
@@ -50,7 +51,7 @@ class ClinicAndPharmacy(Rule[Visit]):
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """An entry that a settlement of the other kind precedes by no more than the gap, with enough others before it."""
         entries = ledger.entries
-        first = index + 1 - 2 * self._limit
+        first = index + 1 - self.fewest
         if first < 0:
             return ()
         entry = entries[index]

@@ -78,7 +78,7 @@ class DaysSupply(Rule[Visit]):
         self._unknown_window = min(setting.seconds("unknown_window"), self.width)
         self._unknown_limit = setting.whole("unknown_limit")
         self._steady = setting.number("steady_pace")
-        self._fewest = min(self._collections, self._unknown_limit)
+        self.fewest = min(self._collections, self._unknown_limit)
 
     def concerns(self, care: int) -> bool:
         """All but stays."""
@@ -86,15 +86,20 @@ class DaysSupply(Rule[Visit]):
 
     def glance(self, ledger: Ledger[Visit], index: int) -> Sequence[str]:
         """Generics of the point in hand beyond the limit, were nothing taken back."""
-        entry = ledger.entries[index]
-        if index + 1 < self._fewest or entry.flags & INPATIENT:
+        entry, fewest = ledger.entries[index], self.fewest
+        if index + 1 < fewest or entry.flags & INPATIENT:
             return ()
-        return [
-            item
-            for item in entry.items
-            if self._may_be_enough(item, ledger.of_item(item, entry), ledger)
-            and self._enough(item, ledger.of_item(item, entry), ledger)
-        ]
+        since, found = entry.at - self.width, []
+        for item in entry.items:
+            collections = ledger.of_item(item, entry)
+            if (
+                len(collections) >= fewest
+                and collections[-fewest].at > since
+                and self._may_be_enough(item, collections, ledger)
+                and self._enough(item, collections, ledger)
+            ):
+                found.append(item)
+        return found
 
     def _limit(self, generic: str) -> int:
         return self._monitored_limit if generic in self.reference.monitored else self._other_limit
@@ -136,9 +141,6 @@ class DaysSupply(Rule[Visit]):
         """Looked at from the end: what is in hand is the most that any run of collections up to now leaves over its own span."""
         now = collections[-1].at
         since = now - self.width
-        first = len(collections) - self._fewest
-        if first < 0 or collections[first].at <= since:
-            return False
         limit = self._limit(generic)
         stays = ledger.of_item(STAY, collections[-1])
         if stays:

@@ -55,8 +55,8 @@ class GenericSpread(Rule[Visit]):
         short = (setting.seconds("short_window"), setting.whole("short_limit"))
         long = (setting.seconds("long_window"), setting.whole("long_limit"))
         self._windows = (short, long)
-        self._longest = max(short[0], long[0])
-        self._fewest = min(short[1], long[1])
+        self.within = self._longest = max(short[0], long[0])
+        self.fewest = min(short[1], long[1])
         self._extra = setting.whole("other_extra")
         self.width = max(self._longest, setting.seconds("habit_window"))
 
@@ -68,7 +68,7 @@ class GenericSpread(Rule[Visit]):
         """Generics of the point that were collected at enough institutions."""
         entries = ledger.entries
         entry = entries[index]
-        first = index + 1 - self._fewest
+        first = index + 1 - self.fewest
         if first < 0 or entries[first].at <= entry.at - self._longest or entry.flags & INPATIENT:
             return ()
         return [item for item in entry.items if self._spread(item, ledger.of_item(item, entry))]
@@ -78,7 +78,7 @@ class GenericSpread(Rule[Visit]):
 
     def _spread(self, generic: str, collections: list[Visit]) -> bool:
         more = self._more(generic)
-        need = self._fewest + more
+        need = self.fewest + more
         now = collections[-1].at
         if len(collections) < need or collections[-need].at <= now - self._longest:
             return False

@@ -33,6 +33,7 @@ class ImpossibleTravel(Rule[Visit]):
 
     detector = "agent_buying.impossible_travel"
     subject = "person"
+    fewest = 2
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)

@@ -27,7 +27,7 @@ class InstitutionsPerDay(Rule[Visit]):
 
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
-        self._limit = setting.whole("limit")
+        self.fewest = self._limit = setting.whole("limit")
         self.width = LONGEST_DAY
 
     def concerns(self, care: int) -> bool:

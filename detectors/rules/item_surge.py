@@ -44,7 +44,7 @@ class ItemSurge(Rule[Sale]):
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
         self.width = setting.seconds("window")
-        self._persons = setting.whole("persons")
+        self.fewest = self._persons = setting.whole("persons")
         self._chance = 1 / setting.number("chance")
         self._rare = setting.number("rare")
         self._days = self.width / DAY

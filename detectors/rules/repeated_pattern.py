@@ -50,6 +50,7 @@ class RepeatedPattern(Rule[Visit]):
             (setting.seconds(f"{name}_window"), setting.whole(f"{name}_visits")) for name in ("long", "quarter")
         )
         self.width = max(width for width, _ in self._windows)
+        self.fewest = min(visits for _, visits in self._windows)
         self._limit = setting.number("limit")
         self._extreme = setting.number("extreme")
         self._close = setting.seconds("close")

@@ -45,8 +45,8 @@ class ReturningGroup(Rule[Sale]):
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
         self.width = setting.seconds("window")
-        self.near = self._together = setting.seconds("together")
-        self._limit = setting.whole("limit")
+        self.near = self.within = self._together = setting.seconds("together")
+        self.fewest = self._limit = setting.whole("limit")
         self._certain_persons = setting.whole("certain_persons")
         self._certain_times = setting.whole("certain_times")
         self._chance = 1 / setting.number("chance")

@@ -66,6 +66,7 @@ class RollingCount(Rule[Visit]):
             for name in ("day", "short", "long", "quarter")
         )
         self.width = max(window.width for window in self._windows)
+        self.fewest = min(window.floor for window in self._windows)
 
     def concerns(self, care: int) -> bool:
         """Visits."""

@@ -62,7 +62,7 @@ class SameDrugRush(Rule[Sale]):
             Measure(seconds("box_window"), whole("box_limit"), BOX_CERTAINTY, box=True),
         )
         self.width = max(measure.window for measure in self._measures)
-        self._least = min(measure.limit for measure in self._measures)
+        self.fewest = min(measure.limit for measure in self._measures)
         self._chance = 1 / setting.number("chance")
         history = weeks(seconds("history"))
         self._pace = Pace(calendar, history)
@@ -75,7 +75,7 @@ class SameDrugRush(Rule[Sale]):
     def glance(self, ledger: Ledger[Sale], index: int) -> Sequence[str]:
         """The monitored generics of a sale with enough sales of the same close before it."""
         entries = ledger.entries
-        first = index + 1 - self._least
+        first = index + 1 - self.fewest
         point = entries[index]
         if first < 0 or entries[first].at <= point.at - self.width:
             return ()

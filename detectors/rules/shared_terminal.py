@@ -49,7 +49,7 @@ class SharedTerminal(Rule[Sale]):
         super().__init__(setting, reference, calendar)
         self.width = setting.seconds("window")
         self._limit = setting.whole("limit")
-        self._least = min(setting.whole("least"), self._limit)
+        self.fewest = self._least = min(setting.whole("least"), self._limit)
         self._family = setting.whole("family")
         self._chance = 1 / setting.number("chance")
         self._pharmacy_only = bool(setting.whole("pharmacy_only"))

@@ -39,7 +39,8 @@ class UnusualPattern(Rule[Visit]):
     def __init__(self, setting: RuleSetting, reference: Reference, calendar: Calendar) -> None:
         super().__init__(setting, reference, calendar)
         self.width = WIDTH
-        self._visits = setting.whole("visits")
+        self.within = RECENT
+        self.fewest = self._visits = setting.whole("visits")
         self._beyond = setting.whole("beyond")
         self._doubt = setting.number("doubt")
 
