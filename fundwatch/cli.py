@@ -59,9 +59,6 @@ Exceptions = Annotated[
         exists=True, dir_okay=False, metavar="TOML", help="file of filed exceptions: whom, which rules, when, why"
     ),
 ]
-Later = Annotated[
-    int | None, typer.Option(min=1, max=65_535, help="taken note of; the gateway is not part of this version")
-]
 Port = Annotated[int | None, typer.Option(min=1, max=65_535, help="port; a free one if not given")]
 
 
@@ -89,17 +86,17 @@ def demo(
     ] = None,
     kafka_port: Port = None,
     clickhouse_port: Port = None,
-    gateway_port: Later = None,
+    gateway_port: Port = None,
     console_port: Port = None,
 ) -> None:
-    """Run the whole system on this machine: Kafka, ClickHouse, worker, console, live traffic."""
+    """Run the whole system on this machine: Kafka, ClickHouse, worker, gateway, console, live traffic."""
     from fundwatch.demo import run
     from fundwatch.plan import Plan
 
     plan = Plan(
         input=input, institutions=institutions, drugs=drugs, rules=rules, exceptions=exceptions,
         speed=_speed(speed), duration=duration, data_dir=data_dir, kafka_port=kafka_port, clickhouse_port=clickhouse_port,
-        console_port=console_port,
+        gateway_port=gateway_port, console_port=console_port,
     )  # fmt: skip
     raise typer.Exit(run(plan))
 
@@ -113,6 +110,17 @@ def worker() -> None:
     from streams.worker import main as work
 
     raise typer.Exit(work(load(StreamSettings), load(StoreSettings)))
+
+
+@app.command()
+def gateway() -> None:
+    """Answer hospitals' audits before the bill is settled."""
+    from clickhouse.settings import StoreSettings
+    from fundwatch.settings import load
+    from streams.gateway.serve import main as serve
+    from streams.gateway.settings import GatewaySettings
+
+    raise typer.Exit(serve(load(GatewaySettings), load(StoreSettings)))
 
 
 @app.command()

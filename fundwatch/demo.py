@@ -19,6 +19,7 @@ from fundwatch import parts
 from fundwatch.children import Child, Part
 from fundwatch.errors import BrokerError
 from fundwatch.folder import DataFolder
+from fundwatch.hospital import Hospital
 from fundwatch.plan import Plan
 from fundwatch.progress import Progress
 from fundwatch.settings import load
@@ -62,7 +63,7 @@ class _Demo:
     def __init__(self, plan: Plan, folder: DataFolder) -> None:
         self._plan = plan
         self._folder = folder
-        self._at = parts.Addresses.choose(plan.kafka_port, plan.clickhouse_port, plan.console_port)
+        self._at = parts.Addresses.choose(plan.kafka_port, plan.clickhouse_port, plan.console_port, plan.gateway_port)
         self._traffic: Traffic = choose_traffic(plan, folder.path)
         self._topics = load(StreamSettings, kafka=self._at.kafka).topics
         self._progress = Progress(self._at.kafka, self._topics)
@@ -90,10 +91,10 @@ class _Demo:
                 print(f"token {role} {token}", flush=True)
             await self._serve(ready)
             seconds = time.monotonic() - ready
-            await self._end("worker", "console")
+            await self._end("gateway", "worker", "console")
             return await self._count(seconds, ready_seconds)
         finally:
-            await self._end("worker", "console")
+            await self._end("gateway", "worker", "console")
             await self._end("kafka", "clickhouse")
             self._tell()
 
@@ -133,6 +134,8 @@ class _Demo:
                 group.create_task(asyncio.to_thread(load_names, self._store, self._traffic.institutions))
                 group.create_task(self._launch(parts.console(self._at, folder, own)))
                 await broker
+                # beside the worker, which makes the topics: it answers nothing before they are there
+                group.create_task(self._launch(parts.gateway(self._at.gateway, folder, own)))
                 group.create_task(self._launch(parts.worker(folder, own, self._progress)))
         except* Exception as failed:
             raise failed.exceptions[0] from None
@@ -154,6 +157,8 @@ class _Demo:
             "CLICKHOUSE_URL": self._at.clickhouse,
             "CLICKHOUSE_USER": "default",
             "CLICKHOUSE_PASSWORD": "",
+            "GATEWAY_HOST": LOOPBACK,
+            "GATEWAY_PORT": self._at.gateway_port,
             "CONSOLE_HOST": LOOPBACK,
             "CONSOLE_PORT": self._at.console_port,
             "TOKENS": self._tokens_file,
@@ -179,6 +184,9 @@ class _Demo:
     async def _serve(self, ready: float) -> None:
         plan = self._plan
         deadline = float("inf") if plan.duration is None else ready + plan.duration
+        hospital = Hospital(self._at.gateway, self._tokens["his"], self._traffic.his_institution)
+        hospital.start()
+        self._traffic.heard = hospital.hear
         traffic = asyncio.create_task(
             asyncio.to_thread(self._traffic.run, self._at.kafka, self._topics.name(SETTLEMENTS))
         )
@@ -196,6 +204,7 @@ class _Demo:
         finally:
             self._traffic.stop()
             await asyncio.wait((traffic,))
+            await asyncio.to_thread(hospital.stop)
         await self._drain()
 
     async def _drain(self) -> None:
@@ -242,7 +251,7 @@ class _Demo:
     def _tell(self) -> None:
         pids = {name: child.pid for name, child in self._children.items() if child.pid is not None}
         state = {
-            "gateway": None,
+            "gateway": self._at.gateway,
             "console": self._at.console,
             "wall": self._at.wall,
             "kafka": self._at.kafka,

@@ -11,7 +11,7 @@ from typing import Final
 import httpx
 
 from fundwatch.children import Part
-from fundwatch.errors import BrokerError
+from fundwatch.errors import BrokerError, UsageError
 from fundwatch.progress import Progress
 from streams.broker import answers
 from streams.machine import LOOPBACK, free_port
@@ -26,14 +26,25 @@ class Addresses:
 
     kafka_port: int
     clickhouse_port: int
+    gateway_port: int
     console_port: int
 
     @classmethod
-    def choose(cls, kafka: int | None, clickhouse: int | None, console: int | None) -> Addresses:
+    def choose(
+        cls, kafka: int | None, clickhouse: int | None, console: int | None, gateway: int | None = None
+    ) -> Addresses:
         """The given ports, free ones for the rest."""
-        chosen = cls(kafka or free_port(), clickhouse or free_port(), console or free_port())
-        taken = {chosen.kafka_port, chosen.clickhouse_port, chosen.console_port}
-        return chosen if len(taken) == 3 else cls.choose(kafka, clickhouse, console)
+        given = [port for port in (kafka, clickhouse, gateway, console) if port]
+        if len(set(given)) < len(given):
+            raise UsageError(f"expected a port of its own for each part, got {', '.join(map(str, given))}")
+        chosen = cls(
+            kafka_port=kafka or free_port(),
+            clickhouse_port=clickhouse or free_port(),
+            gateway_port=gateway or free_port(),
+            console_port=console or free_port(),
+        )
+        taken = {chosen.kafka_port, chosen.clickhouse_port, chosen.gateway_port, chosen.console_port}
+        return chosen if len(taken) == 4 else cls.choose(kafka, clickhouse, console, gateway)
 
     @property
     def kafka(self) -> str:
@@ -44,6 +55,11 @@ class Addresses:
     def clickhouse(self) -> str:
         """HTTP address of ClickHouse."""
         return f"http://{LOOPBACK}:{self.clickhouse_port}"
+
+    @property
+    def gateway(self) -> str:
+        """Address hospitals call."""
+        return f"http://{LOOPBACK}:{self.gateway_port}"
 
     @property
     def console(self) -> str:
@@ -93,6 +109,17 @@ def worker(folder: Path, environment: dict[str, str], progress: Progress) -> Par
         argv=[sys.executable, "-m", "fundwatch", "worker"],
         log=folder / "logs" / "worker.log",
         ready=_holds_all(progress),
+        env=environment,
+    )
+
+
+def gateway(url: str, folder: Path, environment: dict[str, str]) -> Part:
+    """The hospitals' door; ``url`` is where ``environment`` makes it listen."""
+    return Part(
+        name="gateway",
+        argv=[sys.executable, "-m", "fundwatch", "gateway"],
+        log=folder / "logs" / "gateway.log",
+        ready=_answers_http(f"{url}/readyz"),
         env=environment,
     )
 

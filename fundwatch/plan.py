@@ -20,4 +20,5 @@ class Plan:
     data_dir: Path | None = None
     kafka_port: int | None = None
     clickhouse_port: int | None = None
+    gateway_port: int | None = None
     console_port: int | None = None

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ("demo", "worker", "console", "migrate", "doctor", "replay", "simulate", "backtest")
+COMMANDS = ("demo", "worker", "gateway", "console", "migrate", "doctor", "replay", "simulate", "backtest")
 HEAVY = ("faust", "aiokafka", "confluent_kafka", "clickhouse_connect", "nicegui", "pandas", "river", "rich.progress")
 
 

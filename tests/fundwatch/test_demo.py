@@ -157,9 +157,10 @@ def test_live_traffic_until_a_signal(tmp_path: Path) -> None:
         }
         assert told["tokens"].keys() == set(ROLES)
         assert told["his_fixmedins_code"].startswith("H")
-        assert told["pids"].keys() == {"kafka", "clickhouse", "worker", "console"}
+        assert told["pids"].keys() == {"kafka", "clickhouse", "worker", "gateway", "console"}
         assert (data / "demo.json").stat().st_mode & 0o077 == 0, "the file holds tokens"
         assert httpx.get(told["wall"]).status_code == 200
+        assert httpx.get(f"{told['gateway']}/readyz").json() == {"status": "ready"}
         assert demo.stdout is not None
         printed = [demo.stdout.readline().split() for _ in ROLES]
         assert {role: token for _, role, token in printed} == told["tokens"]
