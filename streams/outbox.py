@@ -40,7 +40,8 @@ BEGINNING: Final = -(1 << 62)
 """Event time of a partition nobody has read yet."""
 _BUSY_FACTOR: Final = 5
 """While more waits to be judged, a flush may collect that much longer: larger batches cost less per event."""
-_YIELD_EVERY: Final = 200
+_BREATH_SECONDS: Final = 0.004
+"""So long a cut keeps the loop at most: whoever asks for an audit waits for it."""
 _MOST_FACTS: Final = 4_000
 """In one record, so that it stays far below the largest message whatever the length of the identifiers."""
 
@@ -253,17 +254,27 @@ class Outbox:
         life = self.life
         parts = [part for part in self._parts.values() if part.whole]
         work = _Work(parts, {}, {})
+        since = time.monotonic()
         for position, part in enumerate(parts):
+            states = part.side.states
             alerts: list[Alert] = []
-            for number, state in enumerate(part.touched.values()):
-                if number % _YIELD_EVERY == 0:
+            for state in part.touched.values():
+                alerts += self._judge.review(state)
+                if time.monotonic() - since > _BREATH_SECONDS:
                     await asyncio.sleep(0)
                     if self.life != life:
                         return None
-                alerts += self._judge.review(state)
+                    since = time.monotonic()
             if alerts:
                 work.alerts[position] = alerts
-            work.rows[position] = part.side.states.rows(part.touched, part.partition)
+            rows = work.rows[position] = states.shared_rows(part.partition)
+            for key, state in part.touched.items():
+                states.dump(key, state, rows)
+                if time.monotonic() - since > _BREATH_SECONDS:
+                    await asyncio.sleep(0)
+                    if self.life != life:
+                        return None
+                    since = time.monotonic()
         if self.life != life:
             return None
         for part in parts:

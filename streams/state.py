@@ -89,17 +89,18 @@ class States(Generic[StateT]):
         state = self._cache.get(key)
         return self._loaded(key, partition) if state is None else state
 
-    def rows(self, touched: Mapping[str, StateT], partition: int) -> dict[bytes, bytes]:
-        """The touched states of a partition as rows of the table; they become the youngest of the cache.
+    def shared_rows(self, partition: int) -> dict[bytes, bytes]:
+        """What the subjects of a partition share, as rows of the table; :meth:`dump` puts theirs behind it.
 
-        What the subjects share comes first: should only the beginning arrive, it has seen settlements that a subject has not, and sees them
-        again; the other way round it would miss them.
+        Should only the beginning arrive, it has seen settlements that a subject has not, and sees them again; the other way round it
+        would miss them.
         """
-        rows = {} if self.companions is None else self.companions.rows(partition)
-        for key, state in touched.items():
-            rows[self._row(key)] = state.dump()
-            self._cache[key] = self._cache.pop(key, state)
-        return rows
+        return {} if self.companions is None else self.companions.rows(partition)
+
+    def dump(self, key: str, state: StateT, rows: dict[bytes, bytes]) -> None:
+        """Put a touched state among the rows; it becomes the youngest of the cache."""
+        rows[self._row(key)] = state.dump()
+        self._cache[key] = self._cache.pop(key, state)
 
     def leave(self, rows: Mapping[int, dict[bytes, bytes]], dirty: Iterable[Mapping[str, StateT]]) -> None:
         """Remember rows that are on their way into the table, and let the oldest objects go that are not dirty."""

@@ -7,6 +7,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine
@@ -31,6 +32,7 @@ _REPORT_SECONDS: Final = 10.0
 _TICK_SECONDS: Final = 0.25
 _FLUSH_SECONDS: Final = 8.0
 _STOP_SECONDS: Final = 8.0
+_SWITCH_SECONDS: Final = 0.001
 FAILED: Final = 1
 STALLED: Final = 75
 
@@ -58,6 +60,9 @@ def serve(settings: StreamSettings, open_sink: Callable[[], WorkerSink]) -> int:
     # millions of long-lived objects that hold no cycles: the oldest generation is not worth walking every few seconds
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    # the loop gives the interpreter away with every read and write, and waits that long to have it back from a busy thread: with the
+    # usual 5 ms an audit beside 500 settlements/s took 40 ms instead of 25
+    sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         return asyncio.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink(), open_sink())))
     except (StreamsError, StoreError, KafkaError) as error:

@@ -39,8 +39,11 @@ class States:
     def __init__(self, notes: list[str]) -> None:
         self.notes = notes
 
-    def rows(self, touched: dict[str, Any], partition: int) -> dict[bytes, bytes]:
-        return {key.encode(): b"" for key in touched}
+    def shared_rows(self, partition: int) -> dict[bytes, bytes]:
+        return {}
+
+    def dump(self, key: str, state: Any, rows: dict[bytes, bytes]) -> None:
+        rows[key.encode()] = b""
 
     def leave(self, rows: Any, dirty: Any) -> None:
         pass
