@@ -60,8 +60,8 @@ def serve(settings: StreamSettings, open_sink: Callable[[], WorkerSink]) -> int:
     # millions of long-lived objects that hold no cycles: the oldest generation is not worth walking every few seconds
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    # the loop gives the interpreter away with every read and write, and waits that long to have it back from a busy thread: with the
-    # usual 5 ms an audit beside 500 settlements/s took 40 ms instead of 25
+    # the loop gives the interpreter away with every read and write, and waits that long to have it back from a busy thread: 5 ms unless
+    # said otherwise, several times for each audit
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         return asyncio.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink(), open_sink())))
