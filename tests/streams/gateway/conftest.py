@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,7 @@ from streams.app import ensure_topics
 from streams.gateway.app import Gateway, build
 from streams.gateway.settings import GatewaySettings
 from tests.streams.gateway.messages import HERE, audit
+from tests.streams.gateway.process import Process
 
 PARTITIONS = 4
 NOBODY = Patient(person_id="", visits=[], medication=[], series=[], findings=[], counts={"1": 0, "7": 0})
@@ -170,3 +171,17 @@ async def until(true: Callable[[], bool], within: float = 20.0) -> None:
     while not true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    started: list[Process] = []
+
+    def begin(**settings: str) -> Process:
+        started.append(Process(**settings))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.running.kill()
+        one.running.wait()
