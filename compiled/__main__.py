@@ -18,7 +18,7 @@ DIRECTIVES = {"language_level": 3, "annotation_typing": False}
 def main() -> int:
     """Compile what is not there yet, and remove what belongs to sources that are gone; 0 also where there is no compiler."""
     wanted = {name: target(name, source) for name, source in modules().items()}
-    for old in set(FOLDER.glob("*.so")) - set(wanted.values()):
+    for old in {*FOLDER.glob("*.so"), *FOLDER.glob("*.part")} - set(wanted.values()):
         old.unlink()
     missing = [name for name, path in wanted.items() if not path.exists()]
     if not missing:
@@ -29,7 +29,7 @@ def main() -> int:
             compile_into(Path(work), missing, wanted)
     except Exception as error:  # whatever is missing on this machine: the sources run as well
         print(
-            f"everything runs from its sources, more slowly: expected Cython, a C compiler and Python's headers to"
+            "everything runs from its sources, more slowly: expected Cython, a C compiler and Python's headers to"
             f" compile it, got {type(error).__name__}: {error}",
             file=sys.stderr,
         )

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import structlog
-import uvicorn
 from fastapi import FastAPI
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
@@ -30,10 +26,12 @@ from console.pages import add_pages
 from console.replies import refusal
 from console.settings import ConsoleSettings
 from console.store import Store
+from streams import serving
 from streams.access import BadTokensError, load_tokens
 
 _ASSETS: Final = Path(__file__).with_name("assets")
 _GRACE: Final = 3  # seconds a page may take to let go when the process is told to stop
+_BACKLOG: Final = 512
 log = structlog.get_logger(__name__)
 
 
@@ -78,43 +76,14 @@ def main(settings: ConsoleSettings | None = None, store_settings: StoreSettings 
     try:
         app = create_app(settings, store_settings or StoreSettings())
     except BadTokensError as error:
-        log.error("console_not_started", reason=str(error))
+        log.error("console.not_started", reason=str(error))
         return 2
     return serve(app, settings.console_host, settings.console_port)
 
 
 def serve(app: FastAPI, host: str, port: int) -> int:
     """Serve an application on an address until SIGTERM or SIGINT; returns the exit code, 1 if the port cannot be had."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        listening = socket.create_server((host, port), family=family, backlog=512)
-    except OSError as error:
-        log.error(
-            "console_not_started",
-            reason=f"expected to listen on {host}:{port}, got: {error.strerror}; free the port or set FUNDWATCH_CONSOLE_PORT",
-        )
-        return 1
-    # uvicorn raises the signal again after it has stopped; without these handlers a clean stop would look like a crash
-    signal.signal(signal.SIGTERM, _already_stopped)
-    signal.signal(signal.SIGINT, _already_stopped)
-    config = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=_GRACE,
-    )
-    server = uvicorn.Server(config)
-    log.info("console_listening", host=host, port=listening.getsockname()[1])
-    with listening:
-        server.run(sockets=[listening])
-    log.info("console_stopped")
-    return 0 if server.started else 1
-
-
-def _already_stopped(_signal: int, _frame: FrameType | None) -> None:
-    """Nothing is left to do."""
+    return serving.serve(serving.config(app, grace=_GRACE), host, port, name="console", backlog=_BACKLOG)
 
 
 def _add_service_paths(app: FastAPI, store: Store) -> None:

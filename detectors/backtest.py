@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import Final, cast
 
 import zstandard
 
@@ -62,7 +62,8 @@ def open_settlements(path: str | Path, read: Callable[[int], None] | None = None
         with sys.stdin.buffer if str(path) == "-" else Path(path).open("rb") as raw:
             buffered = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw))
             packed = buffered.peek(len(ZSTD_MAGIC))[: len(ZSTD_MAGIC)] == ZSTD_MAGIC
-            chunks = _unpacked(buffered) if packed else iter(partial(buffered.read, CHUNK), b"")
+            # read1: of a pipe what is there, or its last lines would wait for more
+            chunks = _unpacked(buffered) if packed else iter(partial(buffered.read1, CHUNK), b"")
             yield from _lines(chunks, (lambda: read(buffered.tell())) if read is not None else (lambda: None))
     except OSError as error:
         raise UnreadableInputError(
@@ -72,10 +73,10 @@ def open_settlements(path: str | Path, read: Callable[[int], None] | None = None
         raise UnreadableInputError(f"{path} is damaged: {error}") from None
 
 
-def _unpacked(packed: BinaryIO) -> Iterator[bytes]:
+def _unpacked(packed: io.BufferedReader) -> Iterator[bytes]:
     # frame by frame: a stream reader passes over the end of a file that was cut off in the middle of one
     frame = zstandard.ZstdDecompressor().decompressobj()
-    while data := packed.read(PACKED_CHUNK):
+    while data := packed.read1(PACKED_CHUNK):
         while data:
             if frame.eof:
                 frame = zstandard.ZstdDecompressor().decompressobj()

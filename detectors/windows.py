@@ -1,4 +1,7 @@
-"""The ledger of one subject: its settlements in event-time order, what was taken back, and which episodes must be judged again."""
+"""The ledger of one subject: its settlements in event-time order, what was taken back, and which episodes must be judged again.
+
+Longer than other modules: whatever changes or looks into a ledger must know all of its derived fields.
+"""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from schemas.fact import Fact
 from schemas.settlement import Settlement
 
 SCHEMA_VERSION: Final = 1
+PERSON_PART: Final = "person"
+"""The part of an answer that comes from the worker that holds the person."""
 
 QuestionKind = Literal["bill", "places", "patient"]
 
@@ -119,10 +121,15 @@ class Patient(msgspec.Struct, kw_only=True):
     """Visits in the last 1, 7, 30 and 90 days, by these names."""
 
 
+def places_part(partition: int) -> str:
+    """The part of an answer that comes from the worker that holds this partition of ``facts``."""
+    return f"places:{partition}"
+
+
 class Answer(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One value of ``audit.replies``, in the asking gateway's partition.
 
-    ``part`` is ``person`` or ``places:<partition>``; the answer to a ``bill`` names in ``awaits`` the other parts that will come.
+    ``part`` is :data:`PERSON_PART` or a :func:`places_part`; the answer to a ``bill`` names in ``awaits`` the other parts that will come.
     """
 
     schema: int = SCHEMA_VERSION

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas.audit import SCHEMA_VERSION, Record, decode_record
-from schemas.deadletter import DeadLetter
+from schemas.deadletter import DeadLetter, buried
 from schemas.topics import AUDIT_LOG, Topics
 from streams.letters import Letters
 from streams.meters import Meters
@@ -103,12 +103,7 @@ class AuditLog:
             try:
                 good.append(_decoded(record.value))
             except ValueError as error:
-                letters.append(
-                    DeadLetter(
-                        topic=record.topic, partition=record.partition, offset=record.offset,
-                        field="", reason=str(error), key=record.key, value=record.value,
-                    )
-                )  # fmt: skip
+                letters.append(buried(record, str(error)))
         if letters:
             await self._letters.bury(letters)
         if good:

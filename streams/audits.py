@@ -28,8 +28,8 @@ from faust.types import TP
 
 from detectors.audit import Auditor
 from detectors.state import PersonState, PlaceState
-from schemas.audit import SCHEMA_VERSION, Answer, Finding, Question, decode_question, encode
-from schemas.deadletter import DeadLetter
+from schemas.audit import PERSON_PART, SCHEMA_VERSION, Answer, Finding, Question, decode_question, encode, places_part
+from schemas.deadletter import buried
 from schemas.fact import Fact
 from schemas.partitions import key_partition
 from schemas.topics import AUDIT_REPLIES, AUDIT_REQUESTS, FACTS, SETTLEMENTS, Topics
@@ -220,7 +220,7 @@ class Audits:
             except ValueError as error:
                 # both workers of a partition read it; one of them tells
                 if "people" in sides:
-                    self._bury(record, str(error))
+                    self._letters.put(buried(record, str(error)))
                 continue
             if _side(question) in sides:
                 self._open.setdefault(partition, deque()).append((question, record))
@@ -247,14 +247,6 @@ class Audits:
                 f"expected it in partition {sorted(target)}, where its subjects are, got it in {record.partition}"
             )
         return question
-
-    def _bury(self, record: Any, reason: str) -> None:
-        self._letters.put(
-            DeadLetter(
-                topic=record.topic, partition=record.partition, offset=record.offset,
-                field="", reason=reason, key=record.key, value=record.value,
-            )
-        )  # fmt: skip
 
     # -- answering
 
@@ -300,16 +292,14 @@ class Audits:
             # frames by name only: their variables hold persons
             frames = "".join(traceback.format_list(traceback.extract_tb(error.__traceback__)))
             log.exception("audits.failed", exc_info=False, error=type(error).__name__, frames=frames)
-            self._bury(
-                record,
-                f"expected to answer it, failed with {type(error).__name__}; see the worker's log, audits.failed",
-            )
+            reason = f"expected to answer it, failed with {type(error).__name__}; see the worker's log, audits.failed"
+            self._letters.put(buried(record, reason))
             return
         for partition, value in self._forwards(question, judged):
             await self._send(producer, self._requests, partition, value)
-        part = "person" if _side(question) == "people" else f"places:{record.partition}"
+        part = PERSON_PART if _side(question) == "people" else places_part(record.partition)
         answer = Answer(
-            asks=question.asks, msgid=question.msgid, part=part, awaits=[f"places:{p}" for p in sorted(judged.elsewhere)],
+            asks=question.asks, msgid=question.msgid, part=part, awaits=[places_part(p) for p in sorted(judged.elsewhere)],
             findings=judged.findings,
         )  # fmt: skip
         if question.kind == "patient":

@@ -13,7 +13,7 @@ from faust.types import TP
 from detectors.judge import Judge
 from detectors.models.cohort import MAIN, Cohort, row_names
 from detectors.state import PersonState
-from schemas.deadletter import DeadLetter
+from schemas.deadletter import buried
 from schemas.errors import Refused
 from schemas.fact import Fact
 from schemas.partitions import key_partition
@@ -26,7 +26,6 @@ from streams.state import States
 
 _YIELD_EVERY: Final = 64
 """Events between two chances for the rest of the loop: some 4 ms, since audits wait for it."""
-_MOST_KEPT: Final = 4 * 1024 * 1024
 _PROGRESS_OF: Final = 9
 """The median of so many newest event times is the progress of a partition: one absurd date must not move it."""
 
@@ -157,7 +156,7 @@ class People:
             try:
                 settlement = decode_settlement(record.value)
             except Refused as refused:
-                part.dead_letters.append(self._dead_letter(record, refused))
+                part.dead_letters.append(buried(record, refused.reason, refused.field))
                 continue
             person_id = settlement.person_id
             state: PersonState = states.get(person_id, part.partition)
@@ -187,16 +186,6 @@ class People:
                 part.facts[target] = [fact]
             else:
                 some.append(fact)
-
-    def _dead_letter(self, record: Any, refused: Refused) -> DeadLetter:
-        value, reason = record.value, refused.reason
-        if value is not None and len(value) > _MOST_KEPT:
-            # compressed it fitted into its topic, as a dead letter it would fit into none
-            value, reason = value[:_MOST_KEPT], f"{reason} (the first {_MOST_KEPT} bytes are kept)"
-        return DeadLetter(
-            topic=record.topic, partition=record.partition, offset=record.offset,
-            field=refused.field, reason=reason, key=record.key, value=value,
-        )  # fmt: skip
 
     def _warn_if_misplaced(self, part: Part, person_id: str) -> None:
         expected = key_partition(person_id.encode(), self._partitions)

@@ -19,7 +19,7 @@ from faust.types import TP
 
 from detectors.judge import Judge
 from detectors.state import PlaceState
-from schemas.deadletter import DeadLetter
+from schemas.deadletter import buried
 from schemas.fact import SCHEMA_VERSION, Fact, FactBatch, decode_facts
 from schemas.instants import HOUR
 from streams.batches import Batch
@@ -212,11 +212,7 @@ class Places:
             reason = f"expected facts of schema version {SCHEMA_VERSION}, got {told.schema}"
         except msgspec.DecodeError as error:
             reason = f"expected facts as this worker writes them, got something else ({error}); only workers may write to this topic"
-        letter = DeadLetter(
-            topic=record.topic, partition=record.partition, offset=record.offset,
-            field="", reason=reason, key=record.key, value=record.value,
-        )  # fmt: skip
-        self._outbox.part(self._side, partition).dead_letters.append(letter)
+        self._outbox.part(self._side, partition).dead_letters.append(buried(record, reason))
         return None
 
     async def _redo(self, partition: int, until: int, life: int) -> None:

@@ -33,7 +33,7 @@ WITH
     (
         SELECT toStartOfHour(toDateTime(audit.asked_at)) AS hour, count() AS asked, countIf(audit.undecided) AS undecided
         FROM audits AS audit
-        WHERE audit.asked_at >= first AND audit.asked_at < latest + INTERVAL 1 HOUR
+        WHERE audit.infcode = 0 AND audit.asked_at >= first AND audit.asked_at < latest + INTERVAL 1 HOUR
             AND ({institution:String} = '' OR audit.fixmedins_code = {institution:String})
         GROUP BY hour
     )

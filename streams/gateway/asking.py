@@ -13,13 +13,12 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from schemas.audit import Answer, Question, decode_answer, encode
+from schemas.audit import PERSON_PART, Answer, Question, decode_answer, encode
 from schemas.partitions import key_partition
 from schemas.topics import AUDIT_REPLIES, AUDIT_REQUESTS
 from streams.gateway.lines import Line, close, expect_topics
 from streams.gateway.settings import GatewaySettings
 
-PERSON_PART: Final = "person"
 _REQUEST_MS: Final = 5_000
 """A question the broker has not taken by then is forgotten: nobody waits for it any more."""
 _PROBE_SECONDS: Final = 1.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import Any, Final
 
@@ -18,7 +19,7 @@ _CLOSE_SECONDS: Final = 1.5
 log = structlog.get_logger(__name__)
 
 
-class Line:
+class Line(ABC):
     """Works on Kafka in the background until :meth:`stop`; a subclass says how in :meth:`_work` and :meth:`_close`."""
 
     def __init__(self, name: str) -> None:
@@ -57,13 +58,13 @@ class Line:
             running.cancel()
             await asyncio.wait((running,), timeout=_CLOSE_SECONDS * 2)
 
+    @abstractmethod
     async def _work(self) -> None:
         """Connect, call :meth:`_stand`, work; may raise KafkaError, OSError or TopicError at any point."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _close(self) -> None:
         """Let go of whatever :meth:`_work` opened."""
-        raise NotImplementedError
 
     def _stand(self) -> None:
         self._standing.set()

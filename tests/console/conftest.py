@@ -174,7 +174,7 @@ class Console:
         with self.process.stdout as output:
             for line in output:
                 self.lines.append(line)
-                if found := re.search(r"console_listening.*?port\W+(\d+)", re.sub(r"\x1b\[\d*m", "", line)):
+                if found := re.search(r"console\.listening.*?port\W+(\d+)", re.sub(r"\x1b\[\d*m", "", line)):
                     self.url = f"http://127.0.0.1:{found[1]}"
 
     def pass_time(self, seconds: float) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
@@ -135,3 +137,18 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
         list(open_settlements(path))
     with pytest.raises(UnreadableInputError, match="cannot read"):
         list(open_settlements(tmp_path / "nowhere"))
+
+
+def test_lines_of_a_pipe_are_read_as_they_come(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as reader:
+        lines = open_settlements(pipe)
+        first = reader.submit(next, lines)
+        with pipe.open("wb", buffering=0) as writing:
+            writing.write(b'{"one": 1}\n')
+            try:
+                assert first.result(30) == b'{"one": 1}'
+            finally:
+                writing.close()
+        assert list(lines) == []
