@@ -40,7 +40,7 @@ from tests.faults.run import READY_WITHIN, DifferenceError, _until, _writing, pi
 
 DATA = Path(__file__).parents[1] / "data"
 BILLS = 200
-RATE = 100.0
+RATE = 40.0
 PATIENCE = 20.0
 CONNECTIONS = 64
 FAULTS = ("kill worker", "pause worker", "kill gateway", "pause worker", "kill worker")
@@ -65,7 +65,7 @@ class Outcome:
     undecided: int
     broken: int
     longest: float
-    """Seconds of the longest answer."""
+    """Seconds of the longest answer, from sent to read."""
     back_after: dict[str, float]
     """Seconds from the end of each fault to the first decided answer after it."""
 
@@ -116,20 +116,21 @@ async def _ask_all(
     institution = told["his_fixmedins_code"]
     headers = {"Authorization": f"Bearer {told['tokens']['his']}"}
     limits = httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
+    # waiting for a connection of our own is no fault of the service
+    patience = httpx.Timeout(PATIENCE, pool=None)
     decided_at: list[float] = []
 
-    async with httpx.AsyncClient(base_url=told["gateway"], headers=headers, limits=limits, timeout=PATIENCE) as client:
+    async with httpx.AsyncClient(base_url=told["gateway"], headers=headers, limits=limits, timeout=patience) as client:
 
         async def ask(bill: int, number: int) -> Any:
             at = str(now + timedelta(seconds=number // 10_000))
             body = audit_request(bills[bill], number % 10_000, institution_id=institution, at=at)
-            began = time.monotonic()
             try:
                 response = await client.post("/api/3102", json=body)
             except httpx.HTTPError as error:
                 history.broken[body["msgid"]] = repr(error)
                 return None
-            took = time.monotonic() - began
+            took = response.elapsed.total_seconds()
             reply = response.json()
             if response.status_code != 200 or reply["infcode"] != 0:
                 history.wrong.append(f"{body['msgid']}: {response.status_code} {str(reply)[:200]}")
