@@ -154,7 +154,8 @@ def test_an_older_computation_arriving_late_does_not_win(store: Client) -> None:
     sink.store([settlement(1), settlement(2)])
     sink.refresh()
     store.command(
-        "INSERT INTO panel_hourly SELECT hour, mdtrtarea_admvs, fixmedins_code, med_type, 1, 1, 0, 100.10, 70.05 FROM panel_hours"
+        "INSERT INTO panel_hourly (hour, mdtrtarea_admvs, fixmedins_code, med_type, events, settlements, reversals, fee, fund) "
+        "SELECT hour, mdtrtarea_admvs, fixmedins_code, med_type, 1, 1, 0, 100.10, 70.05 FROM panel_hours"
     )
     assert panel_mismatches(store) == []
 
