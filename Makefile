@@ -44,14 +44,16 @@ lint: setup ## format, lint, strict types, import direction, generated files
 	$(BIN)/python -m schemas.publish --check
 	$(BIN)/python -m detectors.publish --check
 	$(BIN)/python -m streams.gateway.publish --check
+	$(BIN)/python -m grafana.build --check
 
 bench: setup ## the benchmark suite, one table
 	$(BIN)/python -m benchmarks
 
-schemas: setup ## write docs/schemas, docs/asyncapi.json and the tables of docs/detection.md and docs/integration.md anew from the code
+schemas: setup ## write docs/schemas, docs/asyncapi.json, the tables of docs/detection.md and docs/integration.md and Grafana's dashboards anew from the code
 	$(BIN)/python -m schemas.publish
 	$(BIN)/python -m detectors.publish
 	$(BIN)/python -m streams.gateway.publish
+	$(BIN)/python -m grafana.build
 
 lock: setup ## resolve requirements.lock anew (names, versions and hashes only)
 	$(BIN)/python -m pip install --quiet uv

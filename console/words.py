@@ -7,18 +7,12 @@ from decimal import Decimal
 from functools import cache
 from typing import Final
 
+from clickhouse.panels.words import FAMILIES as FAMILIES
+from clickhouse.panels.words import LIGHT_MEANINGS as LIGHT_MEANINGS
+from clickhouse.panels.words import LIGHTS as LIGHTS
+from clickhouse.panels.words import SUBJECTS as SUBJECTS
 from detectors.parameters import load_rules
 
-LIGHTS: Final[Mapping[str, str]] = {"red": "红", "yellow": "黄", "green": "绿"}
-LIGHT_MEANINGS: Final[Mapping[str, str]] = {"red": "立即处置", "yellow": "需要核实", "green": "持续关注"}
-FAMILIES: Final[Mapping[str, str]] = {"agent_buying": "代购配药", "frequent_visits": "频繁就诊"}
-SUBJECTS: Final[Mapping[str, str]] = {
-    "person": "参保人",
-    "terminal": "结算终端",
-    "institution": "定点机构",
-    "agent": "代办人",
-    "drug_code": "药品追溯码",
-}
 RELATIONS: Final[Mapping[str, str]] = {"1": "家属", "7": "照护机构", "9": "其他"}
 _CARE: Final = (
     (("41", "9929"), "药店购药"),

@@ -32,7 +32,7 @@ WITH
         FROM
         (
             SELECT event_id, event_type, setl_time, psn_no, fixmedins_code, fixmedins_name, mdtrtarea_admvs, med_type,
-                medfee_sumamt, fund_pay_sumamt
+                medfee_sumamt, fund_pay_sumamt, ingested_at
             FROM settlement_rows
             WHERE toStartOfHour(setl_time) >= since AND setl_time < latest + INTERVAL 1 HOUR
                 AND ({institution:String} = '' OR fixmedins_code = {institution:String})
@@ -62,6 +62,7 @@ WITH
         GROUP BY event_id
     )
 SELECT
+    documents.event_id AS event_id,
     documents.setl_time AS setl_time,
     documents.event_type AS event_type,
     mask(documents.psn_no) AS person,
@@ -69,12 +70,14 @@ SELECT
     documents.fixmedins_name AS fixmedins_name,
     documents.mdtrtarea_admvs AS mdtrtarea_admvs,
     documents.med_type AS med_type,
+    if(documents.event_type = 'REVERSE', '退费', care_kind(documents.med_type)) AS kind,
     documents.medfee_sumamt AS medfee_sumamt,
     documents.fund_pay_sumamt AS fund_pay_sumamt,
     findings.worst.1 AS light,
     findings.worst.2 AS detector,
     findings.worst.3 AS alert_id,
-    findings.worst.4 AS finding
+    findings.worst.4 AS finding,
+    date_diff('second', documents.setl_time, documents.ingested_at) AS delay_seconds
 FROM documents
 LEFT JOIN findings ON findings.event_id = documents.event_id
 ORDER BY documents.setl_time DESC, documents.event_id
