@@ -1,4 +1,4 @@
-"""What Grafana is given at start: files of the form it reads, uids that exist, and alert queries that ring when and only when they should."""
+"""What Grafana is given at start: files of the form it reads, uids that exist, alerts that ring when, and only when, they should."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from grafana.target import DATASOURCE_UID, PLUGIN, PLUGIN_VERSION
 _FOLDER = Path(grafana.__file__).with_name("provisioning")
 _DESKS = {"overview", "alert", "person", "institution", "service"}
 _DURATION = re.compile(r"(?:\d+[smh])+")
-_FROM_OUTSIDE = re.compile(r"\$__file\{[^}]+\}|\$[A-Z_]+")
+_FROM_OUTSIDE = re.compile(r"\$__file\{[^}]+\}|\$[A-Z][A-Z_]*")
 
 
 class _Form(BaseModel):
@@ -198,7 +198,7 @@ def rings(store: Client, uid: str) -> bool:
 def _settlements(store: Client, count: int, minutes_ago: int, *, settled_days_ago: int = 0) -> None:
     """``count`` settlements stored in the hour before ``minutes_ago``."""
     store.command(
-        "INSERT INTO settlement_rows (event_id, setl_time, ingested_at) SELECT toString(number) || generateUUIDv4(), "
+        "INSERT INTO settlement_rows (event_id, lines, diagnoses, setl_time, ingested_at) SELECT toString(generateUUIDv4()), [], [], "
         f"now() - INTERVAL {settled_days_ago} DAY, now64(3) - INTERVAL {minutes_ago} MINUTE - INTERVAL (number * 3600 / {count}) SECOND "
         f"FROM numbers({count})"
     )
@@ -257,7 +257,9 @@ def test_a_rule_rings_when_it_should_and_stops_when_it_is_mended(
     [
         pytest.param("fundwatch-silence", lambda store: _settlements(store, 40, 10), id="a quiet night"),
         pytest.param(
-            "fundwatch-silence", lambda store: _settlements(store, 300, 10, settled_days_ago=300), id="a replay of last year"
+            "fundwatch-silence",
+            lambda store: _settlements(store, 300, 10, settled_days_ago=300),
+            id="a replay of last year",
         ),
         pytest.param("fundwatch-dead-letters", lambda store: _dead_letters(store, 500, 30), id="old letters"),
         pytest.param(
