@@ -1,9 +1,18 @@
-"""Outlines for a map that has none: a soft ring around the institutions of each district."""
+"""Outlines for a map that has none: a soft ring around the institutions of each district.
+
+``python -m console.outlines institutions.csv > outline.geojson`` draws them for Grafana.
+"""
 
 from __future__ import annotations
 
+import csv
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from math import cos, pi, sin
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 Point = tuple[float, float]
 """Longitude and latitude in degrees."""
@@ -37,3 +46,28 @@ def _half(points: list[Point]) -> list[Point]:
 
 def _turn(a: Point, b: Point, c: Point) -> float:
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def geojson(institutions: Iterable[Mapping[str, str]]) -> dict[str, Any]:
+    """The rings as GeoJSON, one polygon per district with its code as ``name``, of rows with ``mdtrtarea_admvs``, ``lon``, ``lat``."""
+    districts: defaultdict[str, list[Point]] = defaultdict(list)
+    for row in institutions:
+        if row["lon"] and row["lat"]:
+            districts[row["mdtrtarea_admvs"]].append((float(row["lon"]), float(row["lat"])))
+    outlines = {code: ring(points) for code, points in sorted(districts.items())}
+    return {
+        "type": "FeatureCollection",
+        "features": [
+            {
+                "type": "Feature",
+                "properties": {"name": code},
+                "geometry": {"type": "Polygon", "coordinates": [[*outline, outline[0]]]},
+            }
+            for code, outline in outlines.items()
+        ],
+    }
+
+
+if __name__ == "__main__":
+    with Path(sys.argv[1]).open(encoding="utf-8", newline="") as rows:
+        print(json.dumps(geojson(csv.DictReader(rows)), ensure_ascii=False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any, Final, Literal
 
@@ -94,7 +94,7 @@ class Column:
     """One column of a query's answer as a panel shows it.
 
     ``name`` is the SQL's name, ``title`` what people read (empty: in the panel for links and colours, but hidden). ``width`` in pixels
-    of a table, ``unit`` a Grafana unit id, ``words`` a text per code, ``colours`` a colour per code (``lights`` sets both), ``steps``
+    of a table, ``unit`` a Grafana unit id, ``words`` a text per code, ``colours`` a colour per code (:func:`light` sets both), ``steps``
     colours by size, ``cell`` how a table draws it, ``colour`` the fixed colour of a series or number.
     """
 
@@ -152,19 +152,15 @@ _CELLS: Final[Mapping[str, Mapping[str, object]]] = {
 }
 
 
-def light(name: str = "light", title: str = "审核", width: int | None = 90, link: Link | None = None) -> Column:
-    """A column of lights: a cell of the colour with its word, 通过 where there is none."""
+def light(name: str = "light", title: str = "审核", width: int = 90, link: Link | None = None) -> Column:
+    """A table's column of lights: a cell of the colour with its word, 通过 where there is none."""
+    return replace(marker(name, title, link), width=width, cell="background", align="center")
+
+
+def marker(name: str = "light", title: str = "审核", link: Link | None = None) -> Column:
+    """The same words and colours for what is not a table: the markers of a map."""
     words = {code: f"{word}灯" for code, word in LIGHTS.items()} | {"": "通过"}
-    return Column(
-        name,
-        title,
-        width,
-        words=words,
-        colours={**LIGHT_COLOURS, "": CALM},
-        cell="background",
-        align="center",
-        link=link,
-    )
+    return Column(name, title, words=words, colours={**LIGHT_COLOURS, "": CALM}, link=link)
 
 
 def mappings(words: Mapping[str, str], colours: Mapping[str, str]) -> list[dict[str, object]]:

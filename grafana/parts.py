@@ -248,7 +248,17 @@ def geomap(
     location = (
         common.FrameGeometrySource().mode(kinds.FrameGeometrySourceMode.COORDS).latitude(latitude).longitude(longitude)
     )
-    outline = {"src": OUTLINE, "rules": [], "style": {"color": {"fixed": "#2f5f9e"}, "opacity": 0.12, "lineWidth": 2}}
+    outline = {
+        "src": OUTLINE,
+        "rules": [],
+        "style": {
+            "color": {"fixed": "#2f5f9e"},
+            "opacity": 0.12,
+            "lineWidth": 2,
+            "text": {"mode": "field", "field": "name", "fixed": ""},
+            "textConfig": {"fontSize": 16, "offsetX": 0, "offsetY": 0, "textAlign": "center", "textBaseline": "middle"},
+        },
+    }
     panel = (
         geomaps.Panel()
         .basemap(common.MapLayerOptions().type("geojson").name("轮廓").config(outline).tooltip(False))

@@ -56,6 +56,12 @@ def needs_node() -> Path:
     return _program("Node.js (Debian's package nodejs)", "node")
 
 
+@pytest.fixture(scope="session")
+def needs_npm(needs_node: Path) -> Path:
+    """Node.js's package client; the test is not run where there is none."""
+    return _program("npm (Debian's package npm)", "npm")
+
+
 def _program(what: str, *names: str) -> Path:
     for name in names:
         if found := shutil.which(name):

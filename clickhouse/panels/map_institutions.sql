@@ -26,7 +26,8 @@ SELECT
     traffic.settlements AS settlements,
     traffic.fund AS fund,
     findings.findings AS findings,
-    ['', 'green', 'yellow', 'red'][findings.worst + 1] AS light
+    ['', 'green', 'yellow', 'red'][findings.worst + 1] AS light,
+    if(findings.worst = 3, place.fixmedins_name, '') AS red_name
 FROM (SELECT * FROM institutions FINAL) AS place
 LEFT JOIN traffic ON traffic.code = place.fixmedins_code
 LEFT JOIN findings ON findings.code = place.fixmedins_code

@@ -13,12 +13,13 @@ from console.screen import row_table
 _COLUMNS: Final = (
     ("time", "结算时间", "left", "10%"),
     ("light_name", "审核", "left", "9%"),
-    ("institution", "定点机构", "left", "19%"),
-    ("care", "类别", "left", "11%"),
+    ("institution", "定点机构", "left", "17%"),
+    ("care", "类别", "left", "10%"),
     ("person", "参保人", "left", "13%"),
     ("fee", "总费用", "right", "9%"),
     ("fund", "基金支付", "right", "9%"),
-    ("finding", "审核发现", "left", "20%"),
+    ("finding", "审核发现", "left", "16%"),
+    ("delay", "延迟", "right", "7%"),
 )
 
 
@@ -34,7 +35,6 @@ def build() -> Callable[[Rows], None]:
 
 
 def _listed(number: int, row: dict[str, Any], today: date) -> dict[str, Any]:
-    reversal = row["event_type"] == "REVERSE"
     found = f"{words.detector(row['detector'])}：{row['finding']}" if row["light"] else ""
     return {
         "id": number,
@@ -44,9 +44,10 @@ def _listed(number: int, row: dict[str, Any], today: date) -> dict[str, Any]:
         "light": row["light"] or "none",
         "light_name": words.word(words.LIGHTS, row["light"]) + "灯" if row["light"] else "通过",
         "institution": row["fixmedins_name"] or row["fixmedins_code"],
-        "care": "退费" if reversal else words.care(row["med_type"]),
+        "care": row["kind"],
         "person": row["person"],
         "fee": f"{row['medfee_sumamt']:,.2f}",
         "fund": f"{row['fund_pay_sumamt']:,.2f}",
         "finding": found,
+        "delay": words.ago(row["delay_seconds"]),
     }

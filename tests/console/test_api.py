@@ -16,7 +16,8 @@ from clickhouse.client import connect
 from clickhouse.panels import MODULES, run_panel
 from clickhouse.settings import StoreSettings
 from console.replies import RowsResponse
-from tests.console.conftest import City, Doors
+from tests.console.conftest import Doors
+from tests.fixtures_city import City
 
 pytestmark = pytest.mark.embedded
 PATHS = [*(f"/api/panels/{module}" for module in MODULES), "/api/alerts", "/api/alerts/unknown"]

@@ -20,7 +20,8 @@ from clickhouse.panels import MODULES
 from clickhouse.settings import StoreSettings
 from clickhouse.sink import Sink
 from console import words
-from tests.console.conftest import City, Console, Doors
+from tests.console.conftest import Console, Doors
+from tests.fixtures_city import City
 from tests.fixtures_clickhouse import EmbeddedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.embedded, pytest.mark.timeout(180)]

@@ -1,0 +1,98 @@
+"""A store filled with the public sample, what the rules find in it and a finding of every light on its last day, once per session."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from clickhouse.client import connect
+from clickhouse.migrate import migrate
+from clickhouse.reference import load_institutions
+from clickhouse.settings import StoreSettings
+from clickhouse.sink import Sink
+from detectors.backtest import open_settlements, run
+from detectors.judge import Judge
+from detectors.parameters import load_rules
+from detectors.reference import Reference
+from schemas.alert import Alert, Window, alert_id
+from schemas.instants import Calendar
+from schemas.settlement import Settlement, decode_settlement
+
+_SAMPLE = Path(__file__).with_name("data")
+
+
+@dataclass(frozen=True)
+class City:
+    """What is in the filled store."""
+
+    settings: StoreSettings
+    settlements: list[Settlement]
+    alerts: list[Alert]
+
+    @property
+    def own(self) -> str:
+        """An institution with findings of its own and findings it shares with others."""
+        return self.alerts[-1].institutions[0]
+
+
+@pytest.fixture(scope="session")
+def city(clickhouse_url: str) -> City:
+    settings = StoreSettings(clickhouse_url=clickhouse_url, clickhouse_database=f"t{uuid.uuid4().hex[:12]}")
+    client = connect(settings)
+    migrate(client)
+    institutions, drugs = _SAMPLE / "public-sample.institutions.csv", _SAMPLE / "public-sample.drugs.csv"
+    load_institutions(client, institutions)
+    lines = list(open_settlements(_SAMPLE / "public-sample.jsonl.zst"))
+    settlements = [decode_settlement(line) for line in lines]
+    judged = run(lines, Judge(load_rules(), Reference.load(institutions, drugs), Calendar()))
+    alerts = [*judged.alerts, *_findings_of_the_last_day(settlements)]
+    sink = Sink(settings)
+    sink.store(settlements=settlements, alerts=alerts)
+    sink.refresh()
+    sink.close()
+    return City(settings, settlements, alerts)
+
+
+def _findings_of_the_last_day(settlements: list[Settlement]) -> list[Alert]:
+    """One finding per light on the latest documents, each on two institutions, and one that names a single institution."""
+    last = sorted((one for one in settlements if one.kind == "SETTLE"), key=lambda one: (one.settled_at, one.event_id))[
+        -12:
+    ]
+    pairs = [("red", last[0:3]), ("yellow", last[3:6]), ("green", last[6:9])]
+    home = last[-1].institution_id
+    shared = next(one for one in reversed(last) if one.institution_id != home)
+    return [_finding(light, documents) for light, documents in pairs] + [
+        _finding("yellow", [last[-1]]),
+        _finding("red", [last[-1], shared], first=home),
+    ]
+
+
+def _finding(light: str, documents: list[Settlement], first: str = "") -> Alert:
+    at = max(one.settled_at for one in documents)
+    persons = sorted({one.person_id for one in documents})
+    places = sorted({one.institution_id for one in documents}, key=lambda place: (place != first, place))
+    return Alert(
+        alert_id=alert_id("agent_buying.trace_code_reuse", 1, "drug_code", documents[0].event_id, light),
+        revision=1,
+        detector="agent_buying.trace_code_reuse",
+        family="agent_buying",
+        subject_type="drug_code",
+        subject_id=f"8{documents[0].event_id[-12:]}",
+        light=light,  # type: ignore[arg-type]
+        score=0.9,
+        raised_at=f"{at:%Y-%m-%d %H:%M:%S}",
+        event_ids=[one.event_id for one in documents],
+        persons=persons,
+        institutions=places,
+        window=Window(start=f"{at - timedelta(days=30):%Y-%m-%d %H:%M:%S}", end=f"{at:%Y-%m-%d %H:%M:%S}"),
+        explanation=f"追溯码在 {'、'.join(places)} 结算 {len(documents)} 次，首次为 {persons[0]}",
+        features={"settlements": len(documents), "first": persons[0]},
+        rule_id="agent_buying.trace_code_reuse",
+        rule_version=1,
+        amount=sum((one.fund_paid for one in documents), Decimal("0.00")),
+    )
