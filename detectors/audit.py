@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, cast
+
+import msgspec
 
 from detectors.episodes import joined_score
 from detectors.exemptions import SERIES, SHORTEST_SERIES, Excuses
@@ -65,14 +67,19 @@ class Auditor:
     ) -> tuple[list[Finding], list[Fact]]:
         """What would be found of the person were the bill settled, and the facts to ask its places about.
 
-        ``rule_ids`` limits the findings to these detectors; empty: all. Nothing is found of a reversal or a refund.
+        ``rule_ids`` limits the findings to these detectors; empty: all. Nothing is found of a reversal or a refund. Where the bill was
+        settled already, that settlement is left out, and a fact for a place that knows it bears its event and settlement id.
         """
         if bill.kind == "REVERSE" or code(bill.refunded) == "1":
             return [], []
         visit = self._reader.visit(bill, self._calendar.instant(bill.settled_at))
-        visit.at = _instant(state, visit)
-        found = self._findings(state, visit, rule_ids, bill.person_id, bill.lines or (), Decimal(visit.fee).scaleb(-2))
-        return found, self._reader.facts(bill, visit, state)
+        own = self._settled(state, visit)
+        with state.without({entry.settlement_id for entry in own}):
+            visit.at = _instant(state, visit)
+            whole = Decimal(visit.fee).scaleb(-2)
+            found = self._findings(state, visit, rule_ids, bill.person_id, bill.lines or (), whole)
+            facts = self._reader.facts(bill, visit, state)
+        return found, [_as_settled(fact, own) for fact in facts]
 
     def place(
         self, state: PlaceState, fact: Fact, rule_ids: Collection[str] = (), bill: Settlement | None = None
@@ -80,13 +87,42 @@ class Auditor:
         """What would be found of a place, collector or trace code were a bill settled that tells it ``fact``.
 
         With the bill itself the findings name the orders they are about; without it they name none, and the amount is what the fund pays.
+        A settlement the place knows by the fact's settlement id is left out: it is the bill.
         """
         if fact.reverses:
             return []
-        sale = read_sale(fact)
-        sale.at = _instant(state, sale)
-        lines = bill.lines or () if bill is not None else ()
-        return self._findings(state, sale, rule_ids, fact.person_id, lines, Decimal(fact.fund).scaleb(-2))
+        sale, is_new, lines = read_sale(fact), False, []
+        if bill is not None:
+            # a ledger is looked through only where the person's side found that the bill was settled
+            is_new = bill.event_id == fact.event_id
+            sale.event_id, lines = bill.event_id, bill.lines or []
+        with state.without(() if is_new else (fact.settlement_id,)):
+            sale.at = _instant(state, sale)
+            return self._findings(state, sale, rule_ids, fact.person_id, lines, Decimal(fact.fund).scaleb(-2))
+
+    def _settled(self, state: PersonState, visit: Visit) -> list[Visit]:
+        """The settlements of the bill itself that stand: it is asked about once more.
+
+        A visit is known by its id and institution, a stay by its institution and first day. Of a pharmacy purchase no such id is kept:
+        it is the same one where a box of it was settled there that day. Other boxes are another bill, also of the same visit.
+        """
+        boxes, day = frozenset(visit.trace_codes), self._calendar.day(visit.at)
+
+        def is_own(entry: Visit) -> bool:
+            if entry.settlement_id == visit.settlement_id:
+                return True
+            if entry.institution_id != visit.institution_id:
+                return False
+            same_box = not boxes.isdisjoint(entry.trace_codes)
+            if boxes and entry.trace_codes and not same_box:
+                return False
+            if entry.visit_id or visit.visit_id:
+                return entry.visit_id == visit.visit_id
+            if entry.began or visit.began:
+                return entry.began == visit.began
+            return same_box and self._calendar.day(entry.at) == day
+
+        return [entry for entry in state.entries if is_own(entry) and state.reversed_at(entry.settlement_id) is None]
 
     def _findings(
         self,
@@ -293,6 +329,31 @@ class Auditor:
                 )
             )
         return found
+
+
+def _as_settled(fact: Fact, own: Sequence[Visit]) -> Fact:
+    """The fact as the place was told it when the bill was settled, last if more than once; unchanged where it was not told."""
+    for entry in reversed(own):
+        if fact.place_id in (entry.terminal_id, entry.institution_id, entry.agent_id, *entry.trace_codes):
+            return msgspec.structs.replace(fact, event_id=entry.event_id, settlement_id=entry.settlement_id)
+    return fact
+
+
+def joined(findings: Sequence[Finding], prices: Mapping[str, Decimal]) -> list[Finding]:
+    """Findings that tell the same of other orders (two boxes that were both sold before, to the same person) as one, in their order.
+
+    ``prices`` are the amounts of the orders in yuan. Whatever differs in anything else (another drug, another settlement before it,
+    an exception) stays a finding of its own: its words are its proof.
+    """
+    found: dict[bytes, Finding] = {}
+    for finding in findings:
+        told = msgspec.json.encode(msgspec.structs.replace(finding, order_ids=[], amount=Decimal(0)))
+        same = found.setdefault(told, finding)
+        if same is not finding:
+            orders = list(dict.fromkeys([*same.order_ids, *finding.order_ids]))
+            amount = sum((prices.get(order, Decimal(0)) for order in orders), Decimal(0)) if orders else same.amount
+            found[told] = msgspec.structs.replace(same, order_ids=orders, amount=amount)
+    return list(found.values())
 
 
 def _instant(ledger: Ledger[Any], entry: Entry) -> int:

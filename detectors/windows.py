@@ -6,7 +6,8 @@ Longer than other modules: whatever changes or looks into a ledger must know all
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
@@ -229,6 +230,20 @@ class Ledger(msgspec.Struct, Generic[EntryT], gc=False):
                     del found[bisect_right(found, order, key=_order) - 1]
                     if not found:
                         del self.by_item[item]
+
+    @contextmanager
+    def without(self, settlement_ids: Collection[str]) -> Iterator[None]:
+        """As if these settlements had never come, for the time of a look; afterwards the ledger is what it was."""
+        if not settlement_ids:
+            yield
+            return
+        held = self.entries, self.by_item, self.notes
+        self.entries = [entry for entry in self.entries if entry.settlement_id not in settlement_ids]
+        self.by_item = self.notes = None
+        try:
+            yield
+        finally:
+            self.entries, self.by_item, self.notes = held
 
     def _matches(self, index: int, asked: Container[str]) -> list[tuple[AnyRule, str, Match[EntryT]]]:
         entry, matches = self.entries[index], []

@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from detectors import Judge, PersonState, PlaceState, load_exceptions, load_rules
-from detectors.audit import MOST, Auditor
+from detectors.audit import MOST, Auditor, joined
 from schemas.alert import alerts_sha256
 from schemas.audit import Answer, Finding, Patient, decode_answer, encode
 from schemas.fact import Fact
@@ -268,6 +268,139 @@ def test_what_was_taken_back_does_not_count() -> None:
     assert ask(drive, bill("2d 10:00:00", fixmedins_code="C")) == []
 
 
+# -- a bill that was settled already
+
+
+def paid(asked: dict[str, Any], number: int = 77, **fields: Any) -> dict[str, Any]:
+    """The bill as it was settled."""
+    return asked | {"event_id": f"E{number:05d}", "setl_id": f"S{number}"} | fields
+
+
+@pytest.mark.parametrize("scene", SCENES)
+@pytest.mark.parametrize("minutes", [0, 10])
+def test_a_bill_that_was_settled_is_told_what_it_was_told_before(scene: str, minutes: int) -> None:
+    """Also where another clock puts the settlement a little later than the question."""
+    events, asked = SCENES[scene]
+    if asked["med_type"] == "41":
+        asked = asked | {"lines": [line | {"drug_trac_codg": ["own"]} for line in asked["lines"]]}
+    drive = settled(events)
+    before = ask(drive, asked)
+    at = START.fromisoformat(asked["setl_time"]) + timedelta(minutes=minutes)
+    drive.run([paid(asked, setl_time=str(at))])
+    assert ask(drive, asked) == before
+
+
+BOX, OTHER_BOX = [drug("X1", 22.5, "c")], [drug("X1", 22.5, "d")]
+STAY = {"med_type": "21", "begndate": "2025-03-02", "lines": []}
+
+
+@pytest.mark.parametrize(
+    ("asked", "was_settled", "same"),
+    [
+        ({}, {}, True),
+        ({}, {"setl_time": "2025-03-05 08:00:00"}, True),
+        ({}, {"fixmedins_code": "B"}, False),
+        ({}, {"mdtrt_id": "M901"}, False),
+        ({}, {"psn_no": "P2"}, False),
+        ({"lines": BOX}, {"lines": BOX}, True),
+        # the visit's next bill: one prescription more
+        ({"lines": BOX}, {"lines": OTHER_BOX}, False),
+        ({"lines": BOX}, {}, True),
+        # of pharmacies no visit is kept
+        ({"med_type": "41", "lines": BOX}, {"lines": BOX}, True),
+        ({"med_type": "41", "lines": BOX}, {"mdtrt_id": "M901"}, True),
+        ({"med_type": "41", "lines": BOX}, {"setl_time": "2025-03-05 10:00:00"}, False),
+        ({"med_type": "41", "lines": BOX}, {"med_type": "11"}, False),
+        ({"med_type": "41"}, {}, False),
+        (STAY, {}, True),
+        (STAY, {"begndate": "2025-03-03"}, False),
+        (STAY, {"setl_time": "2025-03-05 10:00:00"}, True),
+        (STAY | {"begndate": None}, {}, False),
+    ],
+)  # fmt: skip
+def test_what_was_settled_is_the_bill(asked: dict[str, Any], was_settled: dict[str, Any], same: bool) -> None:
+    question = bill("5d 10:00:00", **({"lines": [drug("X1", 22.5)]} | asked))
+    drive = settled([paid(question, **was_settled)])
+    _, facts = Auditor(drive.judge).bill(drive.person("P1"), decode(question))
+    assert {fact.settlement_id for fact in facts} == ({"S77"} if same else {"audit:1"})
+
+
+def test_a_settled_bill_is_counted_once_everywhere() -> None:
+    asked = bill("5d 10:30:00", lines=[drug("X1", 22.5, "c"), drug("X3", 5, "d")])
+    drive = settled([*buying(3, 22.5, 2), paid(asked, setl_time="2025-03-06 10:00:00")])
+    (found,) = ask(drive, asked)
+    assert found.rule_id == "agent_buying.days_supply"
+    assert (found.features["collections"], found.evidence[:4]) == (4, "此前3次")
+    # the same boxes somewhere else are another matter
+    found_there = {one.rule_id for one in ask(drive, asked | {"fixmedins_code": "B", "mdtrt_id": "M5"})}
+    assert "agent_buying.trace_code_reuse" in found_there
+    # and so are they where another person took one of them
+    taken = event(50, "1d 10:00:00", psn_no="P2-0001", lines=[drug("X3", 5, "d")])
+    (found, _) = ask(settled([taken, *buying(3, 22.5, 2), paid(asked)]), asked)[::-1]
+    assert (found.rule_id, found.features["settlements"]) == ("agent_buying.trace_code_reuse", 2)
+
+
+def test_a_settlement_taken_back_is_no_longer_the_bill() -> None:
+    asked = bill("5d 11:00:00", lines=BOX)
+    first, second = paid(asked, 77, setl_time="2025-03-06 10:00:00"), paid(asked, 78, setl_time="2025-03-06 10:50:00")
+    back = reversal(1, "5d 10:30:00", first)
+    drive = settled([first, back])
+    assert ask(drive, asked) == []
+    _, facts = Auditor(drive.judge).bill(drive.person("P1"), decode(asked))
+    assert {fact.settlement_id for fact in facts} == {"audit:1"}
+    drive.run([second])
+    assert ask(drive, asked) == []
+
+
+# -- findings that tell the same
+
+
+def orders(asked: dict[str, Any]) -> dict[str, Decimal]:
+    return {line["feedetl_sn"]: Decimal(line["det_item_fee_sumamt"]) for line in asked["lines"]}
+
+
+def test_boxes_with_one_past_are_one_finding() -> None:
+    before = [event(1, "0d 10:00:00", psn_no="P2-0001", lines=[drug("X3", 5, "a", "b", "c")])]
+    lines = [drug("X3", 5, "a", "b", yuan="24.00"), drug("X3", 5, "c", yuan="12.00"), drug("X4", 5, "d", yuan="7.00")]
+    asked = bill("20d 10:00:00", lines=lines)
+    found = ask(settled(before), asked)
+    assert [one.order_ids for one in found] == [["RX1"], ["RX1"], ["RX2"]]
+    (one,) = joined(found, orders(asked))
+    assert (one.order_ids, one.amount, one.light) == (["RX1", "RX2"], Decimal("36.00"), "red")
+    assert one.explanation == found[0].explanation
+    assert joined([one, *found], orders(asked)) == [one]
+    assert [len(each.order_ids) for each in found] == [1, 1, 1]
+
+
+def test_boxes_of_other_pasts_and_other_drugs_stay_apart() -> None:
+    before = [
+        event(1, "0d 10:00:00", psn_no="P2-0001", lines=[drug("X3", 5, "a")]),
+        event(2, "3d 10:00:00", psn_no="P2-0001", lines=[drug("X3", 5, "b")]),
+    ]
+    asked = bill("20d 10:00:00", lines=[drug("X3", 5, "a"), drug("X3", 5, "b")])
+    found = ask(settled(before), asked)
+    assert len(joined(found, orders(asked))) == len(found) == 2
+    drive = settled(
+        [event(n, f"{n}d 10:00:00", fixmedins_code="AB"[n], lines=[drug("X1"), drug("X4")]) for n in (0, 1)]
+    )
+    asked = bill("2d 10:00:00", fixmedins_code="C", lines=[drug("X2"), drug("X4")])
+    found = ask(drive, asked, ("agent_buying.generic_spread",))
+    assert joined(found, orders(asked)) == found
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize("scene", SCENES)
+def test_nothing_else_is_joined(scene: str) -> None:
+    events, asked = SCENES[scene]
+    found = ask(settled(events), asked)
+    assert joined(found, orders(asked)) == found
+
+
+def test_what_names_no_orders_keeps_its_money() -> None:
+    (one, *_) = ask(settled(DAILY), bill("6d 10:00:00", lines=[]))
+    assert joined([one, one], {}) == [one]
+
+
 FILED = """
 [[exception]]
 subject_type = "person"
@@ -513,6 +646,40 @@ def told(findings: list[Finding]) -> set[tuple[Any, ...]]:
     }
 
 
+def boxes(wire: dict[str, Any]) -> set[str]:
+    return {code for line in wire["lines"] for code in line["drug_trac_codg"]}
+
+
+StateT = TypeVar("StateT", PersonState, PlaceState)
+
+
+def without(state: StateT, settlement_ids: set[str]) -> StateT:
+    """A state made of bytes that never heard of these, nothing of it to be judged."""
+    state.entries = [entry for entry in state.entries if entry.settlement_id not in settlement_ids]  # type: ignore[misc]
+    state.dirty = state.packed = None
+    return state
+
+
+def own_settlements(state: PersonState, events: list[dict[str, Any]], asked: dict[str, Any]) -> set[str]:
+    """The settlements that are the bill, by the fields of the wire."""
+    own = set()
+    for made in events:
+        if made["event_type"] != "SETTLE" or made["psn_no"] != asked["psn_no"]:
+            continue
+        same_box = boxes(made) & boxes(asked)
+        visits = [one["med_type"] in ("11", "140201") for one in (made, asked)]
+        if all(visits):
+            same = made["mdtrt_id"] == asked["mdtrt_id"]
+        else:
+            same = not any(visits) and bool(same_box) and made["setl_time"][:10] == asked["setl_time"][:10]
+        other_boxes = boxes(made) and boxes(asked) and not same_box
+        here = made["fixmedins_code"] == asked["fixmedins_code"]
+        if made["setl_id"] == asked["setl_id"] or (same and here and not other_boxes):
+            own.add(made["setl_id"])
+    held = {entry.settlement_id for entry in state.entries}
+    return {one for one in own & held if state.reversed_at(one) is None}
+
+
 @PATIENT
 @given(st.data())
 def test_what_is_told_is_what_is_found_when_it_is_inserted(data: st.DataObject) -> None:
@@ -523,22 +690,31 @@ def test_what_is_told_is_what_is_found_when_it_is_inserted(data: st.DataObject) 
     calendar = drive.judge.calendar
     for asked in asked_bills(data.draw, events):
         state = drive.person(asked["psn_no"])
+        own = own_settlements(state, events, asked)
+        copy = without(drive.judge.person("P", state.dump()), own)
         at = calendar.instant(START.fromisoformat(asked["setl_time"]))
         # another clock
-        at = max([at, *(entry.at for entry in state.entries if at <= entry.at <= at + 900)])
+        at = max([at, *(entry.at for entry in copy.entries if at <= entry.at <= at + 900)])
         findings, facts = auditor.bill(state, decode(asked))
         assert all(fact.at == at for fact in facts)
-        copy = drive.judge.person("P", state.dump())
-        copy.dirty = None
         drive.judge.settle(copy, decode(asked | {"setl_time": calendar.text(at)}))
         assert told(findings) == inserted(copy, asked["event_id"])
         for fact in facts:
             place = place_of(drive, fact)
-            near = [entry.at for entry in place.entries if at <= entry.at <= at + 900]
             there = drive.judge.place(fact.kind, fact.place_id, place.dump())
-            there.dirty = None
-            drive.judge.witness(there, msgspec.structs.replace(fact, at=max([at, *near])))
-            assert told(auditor.place(place, fact)) == inserted(there, asked["event_id"])
+            # of several settlements of the bill a place leaves out the last it was told of
+            told_of = [
+                (made["setl_time"], made["event_id"], made["setl_id"])
+                for made in events
+                if made["setl_id"] in own
+                and fact.place_id in {made["dev_no"], made["fixmedins_code"], made["agnter_certno"], *boxes(made)}
+            ]
+            assert fact.settlement_id == (max(told_of)[2] if told_of else asked["setl_id"])
+            there = without(there, {fact.settlement_id} if told_of else set())
+            near = [entry.at for entry in there.entries if at <= entry.at <= at + 900]
+            as_asked = msgspec.structs.replace(fact, at=max([at, *near]), event_id=asked["event_id"])
+            drive.judge.witness(there, as_asked)
+            assert told(auditor.place(place, fact, (), decode(asked))) == inserted(there, asked["event_id"])
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -558,11 +734,12 @@ def test_a_full_place_is_not_copied(late: bool) -> None:
         before, auditor = state.dump(), Auditor(drive.judge)
         at = start + (size // 2 if late else size + 30) * 60 + 1
         fact = Fact("terminal", "T", "audit:1", "audit:1", at, "P1", "A", 1, 2, "", "", ("G1",))
-        auditor.place(state, fact)
+        asked = decode(bill("0d 10:00:00"))
+        auditor.place(state, fact, (), asked)
         best = 1.0
         for _ in range(50):
             begun = time.perf_counter()
-            auditor.place(state, fact)
+            auditor.place(state, fact, (), asked)
             best = min(best, time.perf_counter() - begun)
         took[size] = best
         assert state.dump() == before
