@@ -123,8 +123,10 @@ async def _ask_all(
     async with httpx.AsyncClient(base_url=told["gateway"], headers=headers, limits=limits, timeout=patience) as client:
 
         async def ask(bill: int, number: int) -> Any:
-            at = str(now + timedelta(seconds=number // 10_000))
-            body = audit_request(bills[bill], number % 10_000, institution_id=institution, at=at)
+            body = audit_request(bills[bill], number % 10_000, institution_id=institution, at=str(now))
+            # beyond 10,000 numbers only the message is of another second: what it asks about stays as in peace
+            sent = now + timedelta(seconds=number // 10_000)
+            body["msgid"] = f"{institution[:12]:0<12}{sent:%Y%m%d%H%M%S}{body['msgid'][-4:]}"
             try:
                 response = await client.post("/api/3102", json=body)
             except httpx.HTTPError as error:
