@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fundwatch.errors import FundwatchError
+
+if TYPE_CHECKING:
+    from grafana.publish import Step
 
 # Everything heavier than the command line itself is imported inside the commands, so that `--help` answers at once.
 
@@ -21,6 +25,14 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain sentences, also where the terminal is narrow
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+grafana_app = typer.Typer(
+    help="Put our dashboards into a Grafana that exists already, and compare.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(grafana_app, name="grafana")
 
 
 @app.callback()
@@ -163,6 +175,53 @@ def doctor(
     raise typer.Exit(print_settings() if settings else examine())
 
 
+@grafana_app.command("publish")
+def grafana_publish() -> None:
+    """Bring folder, data source, dashboards and annotations to this version's, by uid; 0 done, 1 something left, 2 Grafana not reached."""
+    from clickhouse.client import connect as connect_store
+    from clickhouse.errors import StoreError
+    from clickhouse.settings import StoreSettings
+    from fundwatch.settings import load
+    from grafana.publish import Step, annotate, committed, connect, publish, rule_changes, source
+    from grafana.settings import GrafanaSettings
+
+    settings, store = load(GrafanaSettings), load(StoreSettings)
+    api = connect(settings)
+    wanted = source(settings, store.clickhouse_url, store.clickhouse_database)
+    good = _all_good(publish(api, wanted, settings.grafana_clickhouse_password.get_secret_value(), committed()))
+    try:
+        marks = rule_changes(connect_store(store))
+    except (StoreError, ValueError) as error:
+        good = _all_good([Step("wrong", "annotations", (f"ClickHouse: {str(error).splitlines()[0]}",))])
+    else:
+        good = _all_good(annotate(api, marks)) and good
+    raise typer.Exit(0 if good else 1)
+
+
+@grafana_app.command("check")
+def grafana_check() -> None:
+    """Say how the Grafana of FUNDWATCH_GRAFANA_URL differs from this version; 0 not at all, 1 somehow, 2 Grafana not reached."""
+    from clickhouse.settings import StoreSettings
+    from fundwatch.settings import load
+    from grafana.publish import check, committed, connect, source
+    from grafana.settings import GrafanaSettings
+
+    settings, store = load(GrafanaSettings), load(StoreSettings)
+    wanted = source(settings, store.clickhouse_url, store.clickhouse_database)
+    raise typer.Exit(0 if _all_good(check(connect(settings), wanted, committed())) else 1)
+
+
+def _all_good(steps: Iterable[Step]) -> bool:
+    """Print a line per step, and one per detail below it."""
+    good = True
+    for step in steps:
+        good = good and step.good
+        typer.echo(f"{step.outcome:<10}{step.what}")
+        for detail in step.details:
+            typer.echo(f"{'':<10}  {detail}")
+    return good
+
+
 @app.command()
 def replay(file: Input, speed: Speed = "max") -> None:
     """Publish a settlement file to `settlements`, in file order."""
@@ -214,16 +273,17 @@ def main() -> None:
         if not isinstance(error, _expected()):
             raise
         print(f"fundwatch: {error}", file=sys.stderr)
-        sys.exit(error.exit_code if isinstance(error, FundwatchError) else 1)
+        sys.exit(getattr(error, "exit_code", 1))
 
 
 def _expected() -> tuple[type[Exception], ...]:
     from clickhouse.errors import StoreError
     from detectors.errors import DetectorError
+    from grafana.errors import GrafanaError
     from schemas.errors import SchemaError
     from streams.errors import StreamsError
 
-    return (FundwatchError, SchemaError, DetectorError, StoreError, StreamsError, OSError)
+    return (FundwatchError, SchemaError, DetectorError, StoreError, GrafanaError, StreamsError, OSError)
 
 
 def _speed(text: str) -> float | None:

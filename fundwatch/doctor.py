@@ -160,24 +160,30 @@ def _grafana() -> Iterator[Finding]:
     if not settings.grafana_url:
         yield Finding("ok", "grafana", "not used: FUNDWATCH_GRAFANA_URL is not set")
         return
-    from grafana_client.api import GrafanaApi
-    from grafana_client.client import GrafanaException
+    from clickhouse.settings import StoreSettings
+    from grafana.errors import GrafanaError
+    from grafana.publish import address, check, committed, connect, source, version
 
-    token = settings.grafana_token.get_secret_value()
+    store = load(StoreSettings)
     try:
-        api = GrafanaApi.from_url(settings.grafana_url, credential=token or None, timeout=5)
-        version = api.health.check().get("version", "unknown")
-        yield Finding("ok", "grafana", f"Grafana {version} answers at {settings.grafana_url}")
-        if token:
-            api.organization.get_current_organization()
-            yield Finding("ok", "grafana", "the token is accepted")
-    except (GrafanaException, OSError, ValueError) as error:
-        yield Finding(
-            "wrong",
-            "grafana",
-            f"expected Grafana at {settings.grafana_url}, got: {_first_line(error)};"
-            " start it, or correct FUNDWATCH_GRAFANA_URL and FUNDWATCH_GRAFANA_TOKEN",
-        )
+        api = connect(settings)
+        yield Finding("ok", "grafana", f"Grafana {version(api)} answers at {address(api)}")
+        if not settings.grafana_token.get_secret_value():
+            yield Finding("note", "grafana", "FUNDWATCH_GRAFANA_TOKEN is not set: what is in Grafana was not looked at")
+            return
+        steps = list(check(api, source(settings, store.clickhouse_url, store.clickhouse_database), committed()))
+    except GrafanaError as error:
+        yield Finding("wrong", "grafana", str(error))
+        return
+    for step in steps:
+        if step.outcome == "missing":
+            yield Finding("wrong", "grafana", f"{step.what} is missing; run fundwatch grafana publish")
+        elif step.outcome == "differs":
+            yield Finding("note", "grafana", f"{step.what} is not this version's; see fundwatch grafana check")
+        elif not step.good:
+            yield Finding("wrong", "grafana", f"{step.what}: {' '.join(step.details)}")
+    if all(step.good for step in steps):
+        yield Finding("ok", "grafana", f"all {len(steps)} things we put there are as they should be")
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 
 class GrafanaError(Exception):
-    """Base of every error of this package."""
+    """Base of every error of this package; ``exit_code`` is what the command ends with."""
+
+    exit_code = 2
 
 
 class GrafanaAwayError(GrafanaError):

@@ -19,6 +19,7 @@ from clickhouse_connect.driver.client import Client
 from grafana_client.api import GrafanaApi
 from grafana_client.client import GrafanaException
 
+from clickhouse.client import translated
 from grafana.errors import GrafanaAwayError, GrafanaRefusedError
 from grafana.settings import GrafanaSettings
 from grafana.target import DATASOURCE_UID, PLUGIN, PLUGIN_VERSION
@@ -73,9 +74,15 @@ def connect(settings: GrafanaSettings) -> GrafanaApi:
     return GrafanaApi.from_url(address, credential=settings.grafana_token.get_secret_value() or None, timeout=_TIMEOUT)
 
 
+def address(api: GrafanaApi) -> str:
+    """The address without a password."""
+    url = urlsplit(str(api.url))
+    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl().rstrip("/")
+
+
 def version(api: GrafanaApi) -> str:
     """The version of the Grafana that answers. Raises :class:`GrafanaAwayError`, also if its own database is broken."""
-    with _asking(api, "its health"):
+    with _asking(api, "its health check"):
         health = _answer(api, api.health.check())
     return str(health.get("version", "unknown"))
 
@@ -160,12 +167,15 @@ def annotate(api: GrafanaApi, marks: Sequence[Mark]) -> list[Step]:
 def rule_changes(client: Client) -> list[Mark]:
     """When a later version of a rule first found something, from the alerts in the store, oldest first.
 
-    A rule's first version is no change. Raises what the driver raises.
+    A rule's first version is no change. Raises :class:`clickhouse.errors.StoreError`.
     """
-    rows = client.query(
-        "SELECT rule_id, rule_version, min(raised_at) AS at FROM alerts WHERE NOT shadow "
-        "GROUP BY rule_id, rule_version ORDER BY rule_id, rule_version"
-    ).named_results()
+    with translated():
+        rows = list(
+            client.query(
+                "SELECT rule_id, rule_version, min(raised_at) AS at FROM alerts WHERE NOT shadow "
+                "GROUP BY rule_id, rule_version ORDER BY rule_id, rule_version"
+            ).named_results()
+        )
     marks, before = [], ""
     for row in rows:
         if row["rule_id"] == before:
@@ -309,6 +319,11 @@ def _empty(value: Any) -> bool:
     return value is _MISSING or value is None or value in ("", [], {}, False, 0)
 
 
+def _said(error: GrafanaException) -> str:
+    """Grafana's own words, empty if it is not Grafana that speaks."""
+    return str(error.response.get("message", "")) if isinstance(error.response, dict) else ""
+
+
 def _shown(value: Any) -> str:
     text = "nothing" if value is _MISSING else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
@@ -342,7 +357,7 @@ def _answer(api: GrafanaApi, answer: Any) -> dict[str, Any]:
 
 def _no_grafana(api: GrafanaApi) -> GrafanaAwayError:
     return GrafanaAwayError(
-        f"what answers at {_address(api)} is no Grafana; correct FUNDWATCH_GRAFANA_URL, with its sub-path if it has one"
+        f"what answers at {address(api)} is no Grafana; correct FUNDWATCH_GRAFANA_URL, with its sub-path if it has one"
     )
 
 
@@ -352,30 +367,25 @@ def _asking(api: GrafanaApi, what: str) -> Iterator[None]:
     try:
         yield
     except GrafanaException as error:
+        if error.status_code == 404 and not _said(error):  # every 404 of Grafana's own says what was not found
+            raise _no_grafana(api) from error
         raise _refused(error, what) from error
     except OSError as error:
         raise GrafanaAwayError(
-            f"Grafana does not answer at {_address(api)}; start it, or correct FUNDWATCH_GRAFANA_URL"
+            f"Grafana does not answer at {address(api)}; start it, or correct FUNDWATCH_GRAFANA_URL"
         ) from error
     except ValueError as error:
         raise _no_grafana(api) from error
 
 
 def _refused(error: GrafanaException, what: str) -> GrafanaRefusedError:
-    response = error.response if isinstance(error.response, dict) else {}
-    said = str(response.get("message") or error.message)
+    said = _said(error) or str(error.message)
     sentences = {
         401: "Grafana does not accept the token; make a service account token there and set FUNDWATCH_GRAFANA_TOKEN",
         403: f"the token may not touch {what} ({said}); give its service account the role Admin",
         404: f"Grafana has no {what}",
         409: f"{what} is in the way of another of the same name ({said}); rename that one",
-        412: f"{what} was not written: {said} ({response.get('status', 'precondition failed')}); run it again",
+        412: f"{what} was not written: {said}; run it again",
     }
     sentence = sentences.get(error.status_code, f"Grafana refuses {what} (status {error.status_code}): {said}")
     return GrafanaRefusedError(sentence, status=error.status_code)
-
-
-def _address(api: GrafanaApi) -> str:
-    """The address without a password."""
-    url = urlsplit(str(api.url))
-    return url._replace(netloc=url.netloc.rpartition("@")[2]).geturl().rstrip("/")
