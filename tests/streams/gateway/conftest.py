@@ -15,6 +15,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from fastapi import FastAPI
 
+from clickhouse.settings import StoreSettings
 from schemas.audit import Answer, Finding, Patient, Question, decode_question, encode
 from schemas.topics import AUDIT_REPLIES, AUDIT_REQUESTS
 from streams.access import issue_token
@@ -84,20 +85,20 @@ class Served:
         return (await self.client.get("/metrics")).text
 
 
-Serve = Callable[[GatewaySettings], AbstractAsyncContextManager[Served]]
+Serve = Callable[..., AbstractAsyncContextManager[Served]]
 
 
 @pytest.fixture
 def serve(doors: Doors, monkeypatch: pytest.MonkeyPatch) -> Serve:
-    """Runs gateways: ``async with serve(settings) as served``."""
+    """Runs gateways: ``async with serve(settings) as served``, with a store where one is given."""
     monkeypatch.setattr("streams.gateway.app._CONNECT_SECONDS", 20.0)
 
     @asynccontextmanager
-    async def run(settings: GatewaySettings) -> AsyncIterator[Served]:
+    async def run(settings: GatewaySettings, store: StoreSettings | None = None) -> AsyncIterator[Served]:
         if settings.kafka.endswith(":9"):
             monkeypatch.setattr("streams.gateway.app._CONNECT_SECONDS", 0.1)
             monkeypatch.setattr("streams.gateway.app._FLUSH_SECONDS", 0.1)
-        app = build(settings)
+        app = build(settings, store)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),

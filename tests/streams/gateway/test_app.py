@@ -7,6 +7,7 @@ import copy
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,18 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from clickhouse.audits import find_finding
+from clickhouse.client import connect
+from clickhouse.migrate import migrate
+from clickhouse.settings import StoreSettings
+from clickhouse.sink import Sink
 from schemas.audit import Record, Seen, decode_record
 from schemas.topics import AUDIT_LOG, FEEDBACK
+from streams.app import ensure_topics
 from streams.gateway.settings import GatewaySettings
 from tests.streams.gateway.conftest import NOBODY, PARTITIONS, Answerer, Serve, until
 from tests.streams.gateway.messages import HERE, NAMES, PERSON, audit, changed, feedback, finding
+from tests.streams.installation import Installation
 
 pytestmark = pytest.mark.embedded
 SHORT = {"gateway_outpatient_seconds": 0.4, "gateway_inpatient_seconds": 0.8}
@@ -207,6 +215,95 @@ async def test_feedback_is_joined_to_its_finding(settings: GatewaySettings, answ
     assert [one.feedback for one in kept] == [[(jr_id, "1", "病情需要")]]
 
 
+async def test_feedback_on_what_is_no_longer_at_hand_is_joined_from_the_store(
+    settings: GatewaySettings, answerer: Answerer, serve: Serve, store_settings: StoreSettings
+) -> None:
+    client = connect(store_settings)
+    migrate(client)
+    answerer.findings = [finding()]
+    few = settings.model_copy(update={"gateway_kept_answers": 1})
+    async with serve(few, store_settings) as served:
+        jr_id = (await served.audit()).json()["output"]["result"][0]["jr_id"]
+        warn = {"warn_rslt_id": jr_id, "dspo_way": "2", "dspo_way_rea": ""}
+        body = feedback(warns=[warn]) | {"msgid": f"{HERE}202506030910000009"}
+        await served.audit(audit() | {"msgid": f"{HERE}202506030910000002"})
+        await until(lambda: served.parts.kept.shown(jr_id) is None)
+        # it was told, but is stored nowhere yet
+        refused = await served.audit(body)
+        assert refused.json()["err_msg"].startswith("input.data.warns[0].warn_rslt_id: ")
+
+        Sink(client).store_audits([one for one in await records(settings) if one.infcode == 0])
+        foreign = changed(body, "fixmedins_code", "H31010100002")
+        assert (await served.audit(foreign, "other")).json()["infcode"] == refused.json()["infcode"] < 0
+        told = await served.audit(body)
+        assert (told.status_code, told.json()["infcode"]) == (200, 0)
+        assert served.parts.kept.shown(jr_id) is None
+    ((key, value),) = await values(settings, FEEDBACK)
+    sent = orjson.loads(value)
+    assert (key.decode(), sent["person_id"]) == (PERSON, PERSON)
+    assert (sent["finding_id"], sent["continued"], sent["rule_id"]) == (jr_id, False, "frequent_visits.days_supply")
+    assert (sent["institution_id"], sent["doctor_id"]) == (HERE, "D310101000001")
+    (kept,) = [one for one in await records(settings) if one.infno == "3103" and one.infcode == 0]
+    assert (kept.feedback, kept.department_id, kept.person_ids) == ([(jr_id, "2", "")], "A03", [PERSON])
+    Sink(client).store_audits([kept])
+    row = find_finding(client, jr_id, institution_id=HERE)
+    assert row is not None
+    assert row["dspo_way"] == "2"
+
+
+async def test_a_store_that_is_away_leaves_what_is_at_hand(
+    settings: GatewaySettings, answerer: Answerer, serve: Serve
+) -> None:
+    answerer.findings = [finding()]
+    nowhere = StoreSettings(clickhouse_url="http://127.0.0.1:9")
+    async with serve(settings, nowhere) as served:
+        jr_id = (await served.audit()).json()["output"]["result"][0]["jr_id"]
+        unknown = await served.audit(feedback() | {"msgid": f"{HERE}202506030910000010"})
+        assert unknown.json()["err_msg"].startswith("input.data.warns[0].warn_rslt_id: ")
+        warn = {"warn_rslt_id": jr_id, "dspo_way": "2", "dspo_way_rea": ""}
+        told = await served.audit(feedback(warns=[warn]) | {"msgid": f"{HERE}202506030910000009"})
+        assert told.json()["infcode"] == 0
+
+
+async def test_a_worker_without_audits_settles_and_requests_are_undecided_by_their_deadline(
+    install: Callable[..., Installation], settings: GatewaySettings, serve: Serve
+) -> None:
+    """Nobody reads requests, and nobody stores what the gateway logs, until a worker may."""
+    here = install(worker_audits="false")
+    settings = settings.model_copy(update={"topic_prefix": here.prefix})
+    await ensure_topics(settings)
+    worker = here.start()
+    await until(lambda: here.assignments(worker) > 0, 90)
+    here.publish(
+        json.dumps(
+            {
+                "event_id": f"E{hour}", "event_type": "SETTLE", "setl_id": f"S{hour}", "mdtrt_id": f"M1{hour}", "psn_no": PERSON,
+                "med_type": "11", "setl_time": f"2025-06-03 0{hour}:00:00", "fixmedins_code": f"H{hour}", "medfee_sumamt": "100.00",
+                "fund_pay_sumamt": "60.00",
+            }
+        ).encode()
+        for hour in range(1, 9)
+    )  # fmt: skip
+    await until(lambda: here.settled() and len(here.stored("settlement")) == 8, 90)
+    async with serve(settings.model_copy(update=SHORT)) as served:
+        begun = time.monotonic()
+        told = (await served.audit()).json()
+        assert time.monotonic() - begun < 2
+        assert told["output"] == {"result": [], "undecided": True}
+    assert await asyncio.to_thread(here.stop, worker) == 0
+    assert here.stored("audit") == []
+
+    here.environment["FUNDWATCH_WORKER_AUDITS"] = "true"
+    worker = here.start()
+    await until(lambda: here.assignments(worker) > 0, 90)
+    async with serve(settings.model_copy(update={"gateway_outpatient_seconds": 20.0})) as served:
+        assert (await served.audit()).json() == told
+        fresh = (await served.audit(audit() | {"msgid": f"{HERE}202506030910000002"})).json()
+        assert "frequent_visits.rolling_count" in {one["rule_id"] for one in fresh["output"]["result"]}
+    await until(lambda: len(here.stored("audit")) == 2, 90)
+    assert await asyncio.to_thread(here.stop, worker) == 0
+
+
 async def test_an_institution_speaks_for_itself_only(away: GatewaySettings, serve: Serve) -> None:
     async with serve(away) as served:
         asked = await served.audit(role="other")
@@ -392,7 +489,6 @@ async def test_without_tokens_nobody_is_let_in(away: GatewaySettings, serve: Ser
 
 
 def test_a_tokens_file_that_is_not_there_is_said(away: GatewaySettings, tmp_path: Path) -> None:
-    from clickhouse.settings import StoreSettings
     from streams.gateway.serve import main
 
     assert main(away.model_copy(update={"tokens": tmp_path / "missing.toml"}), StoreSettings()) == 2
