@@ -35,6 +35,7 @@ _MOST_ANNOTATIONS: Final = 10_000
 _OF_GRAFANA: Final = frozenset({"id", "version"})
 _SHOWN: Final = 60  # characters of a value in a sentence
 _MISSING: Final = object()
+_WITHOUT_SECRET: Final = "secureJsonData.password: Grafana has none"
 
 Outcome = Literal["created", "updated", "unchanged", "kept", "same", "differs", "missing", "ok", "wrong"]
 
@@ -205,6 +206,8 @@ def _publish_source(api: GrafanaApi, wanted: Mapping[str, Any], password: str) -
     different = _source_differences(wanted, found)
     if found.get("readOnly"):
         return Step("kept" if different else "unchanged", what, _provisioned(different))
+    if different == [_WITHOUT_SECRET] and not password:
+        return Step("kept", what, ("it has no password there; set FUNDWATCH_GRAFANA_CLICKHOUSE_PASSWORD",))
     # a password cannot be read back: it is sent again if the store refuses the one that is there
     if not different and not (password and not _source_health(api).good):
         return Step("unchanged", what)
@@ -283,7 +286,7 @@ def _source_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> 
     }
     different = list(differences(wanted, theirs))
     if not (found.get("secureJsonFields") or {}).get("password"):
-        different.append("secureJsonData.password: Grafana has none")
+        different.append(_WITHOUT_SECRET)
     return different
 
 

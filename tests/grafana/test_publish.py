@@ -270,6 +270,17 @@ def test_a_changed_data_source_and_a_wrong_password_are_put_right(stand_in: Stan
     assert (again[f"data source {DATASOURCE_UID}"], again["data source health"]) == ("updated", "ok")
 
 
+def test_a_data_source_without_a_password_asks_for_one(stand_in: StandIn) -> None:
+    _publish(stand_in, password="")
+    stand_in.writes.clear()
+    steps = list(publish.publish(connect(settings(stand_in.url)), WANTED, "", BOARDS))
+    assert steps[1].outcome == "kept"
+    assert "set FUNDWATCH_GRAFANA_CLICKHOUSE_PASSWORD" in steps[1].details[0]
+    assert stand_in.writes == []
+    again = _publish(stand_in)
+    assert (again[f"data source {DATASOURCE_UID}"], again["data source health"]) == ("updated", "ok")
+
+
 def test_what_comes_from_files_there_is_kept_and_said(stand_in: StandIn) -> None:
     _publish(stand_in)
     stand_in.dashboards[TREND_UID]["meta"]["provisioned"] = True
