@@ -35,7 +35,7 @@ _MOST_ANNOTATIONS: Final = 10_000
 _OF_GRAFANA: Final = frozenset({"id", "version"})
 _SHOWN: Final = 60  # characters of a value in a sentence
 _MISSING: Final = object()
-_WITHOUT_SECRET: Final = "secureJsonData.password: Grafana has none"
+_NO_PASSWORD: Final = "secureJsonData.password: Grafana has none"  # noqa: S105  a sentence, no password
 
 Outcome = Literal["created", "updated", "unchanged", "kept", "same", "differs", "missing", "ok", "wrong"]
 
@@ -206,7 +206,7 @@ def _publish_source(api: GrafanaApi, wanted: Mapping[str, Any], password: str) -
     different = _source_differences(wanted, found)
     if found.get("readOnly"):
         return Step("kept" if different else "unchanged", what, _provisioned(different))
-    if different == [_WITHOUT_SECRET] and not password:
+    if different == [_NO_PASSWORD] and not password:
         return Step("kept", what, ("it has no password there; set FUNDWATCH_GRAFANA_CLICKHOUSE_PASSWORD",))
     # a password cannot be read back: it is sent again if the store refuses the one that is there
     if not different and not (password and not _source_health(api).good):
@@ -286,7 +286,7 @@ def _source_differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> 
     }
     different = list(differences(wanted, theirs))
     if not (found.get("secureJsonFields") or {}).get("password"):
-        different.append(_WITHOUT_SECRET)
+        different.append(_NO_PASSWORD)
     return different
 
 
