@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
 PlaceKind = Literal["terminal", "institution", "agent", "drug_code"]
 
@@ -75,12 +75,18 @@ class FactBatch(msgspec.Struct, array_like=True, gc=False):
     be empty, to tell only these. Of several batches that share a flush only the last says how far they reach.
     """
 
-    schema: int
     source: int
     offset: int
     progress: int
     facts: list[Fact]
 
 
+class FactRecord(msgspec.Struct, array_like=True, gc=False):
+    """A record of ``facts``: what one flush has for one partition, from all the sources that were in it."""
+
+    schema: int
+    batches: list[FactBatch]
+
+
 encode_facts = msgspec.msgpack.Encoder().encode
-decode_facts = msgspec.msgpack.Decoder(FactBatch).decode
+decode_facts = msgspec.msgpack.Decoder(FactRecord).decode

@@ -36,8 +36,8 @@ from streams.state import States, raw_table
 from streams.storing import RowSink, Storing
 
 _SETTLEMENTS_PER_BATCH: Final = 500
-_FACT_GROUPS_PER_BATCH: Final = 16
-"""Records of ``facts`` hold the facts of a whole flush each."""
+_FACT_RECORDS_PER_BATCH: Final = 2
+"""Records of ``facts`` hold what a whole flush has for a partition."""
 _SETTLE_SHARE: Final = 0.4
 """Of the session time, for a flush to arrive before partitions are given back."""
 _STALL_SHARE: Final = 0.9
@@ -149,7 +149,7 @@ def build(
     settlements, facts = topics.name(SETTLEMENTS), topics.name(FACTS)
     if settings.worker_path == "batch":
         # facts first: what was judged by person must not pile up before it is judged by place
-        app.hot_topics = {facts: _FACT_GROUPS_PER_BATCH, settlements: _SETTLEMENTS_PER_BATCH}
+        app.hot_topics = {facts: _FACT_RECORDS_PER_BATCH, settlements: _SETTLEMENTS_PER_BATCH}
 
     def load_person(person_id: str, data: bytes | None, partition: int) -> PersonState:
         return judge.person(person_id, data, cohorts.of(partition))

@@ -43,6 +43,8 @@ from mode.utils.futures import notify
 _OFFERED: Final = 2
 """Batches an agent is offered beyond the one it works on: enough that it never waits for us, few enough that order stays ours."""
 _FETCH_SECONDS: Final = 1.0
+_FETCH_BYTES: Final = 64 * 1024
+"""What a fetch waits for, as long as it may: answered for every single record, the broker would do little else."""
 _IDLE_SECONDS: Final = 0.05
 
 
@@ -107,6 +109,7 @@ class BatchConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = self.app.fetch_wait_ms
+        consumer._fetch_min_bytes = _FETCH_BYTES
         return consumer
 
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ from faust.types import TP
 from detectors.judge import Judge
 from schemas.alert import Alert, encode_alert
 from schemas.deadletter import DeadLetter, encode_dead_letter
-from schemas.fact import SCHEMA_VERSION, Fact, FactBatch, encode_facts
+from schemas.fact import SCHEMA_VERSION, Fact, FactBatch, FactRecord, encode_facts
 from schemas.partitions import key_partition
 from schemas.settlement import Settlement
 from schemas.topics import ALERTS, DEADLETTERS, FACTS, Topics
@@ -338,21 +338,30 @@ class Outbox:
                 side.states.saved(partition, some, reached[partition])
 
     def _fact_rows(self, parts: Iterable[Part]) -> dict[int, list[tuple[None, bytes]]]:
-        rows: dict[int, list[tuple[None, bytes]]] = {}
+        telling = [part for part in parts if part.progress is not None]
+        if not telling:
+            return {}
+        return {
+            target: [
+                (None, encode_facts(FactRecord(SCHEMA_VERSION, some))) for some in self._fact_records(telling, target)
+            ]
+            for target in range(self._topics.partitions)
+        }
+
+    def _fact_records(self, parts: Iterable[Part], target: int) -> Iterator[list[FactBatch]]:
+        """What a partition of ``facts`` is told by all sources, a record at a time."""
+        record: list[FactBatch] = []
+        room = _MOST_FACTS
         for part in parts:
-            if part.progress is None:
-                continue
-            for partition in range(self._topics.partitions):
-                facts = part.facts.get(partition, [])
-                groups = rows.setdefault(partition, [])
-                while len(facts) > _MOST_FACTS:
-                    # only the last group may say how far the facts reach
-                    some = FactBatch(SCHEMA_VERSION, part.partition, -1, BEGINNING, facts[:_MOST_FACTS])
-                    groups.append((None, encode_facts(some)))
-                    facts = facts[_MOST_FACTS:]
-                told = FactBatch(SCHEMA_VERSION, part.partition, part.reached, part.progress, facts)
-                groups.append((None, encode_facts(told)))
-        return rows
+            facts = part.facts.get(target, [])
+            while len(facts) > room:
+                # only the last batch of a source may say how far its facts reach
+                record.append(FactBatch(part.partition, -1, BEGINNING, facts[:room]))
+                yield record
+                facts, record, room = facts[room:], [], _MOST_FACTS
+            record.append(FactBatch(part.partition, part.reached, part.progress or 0, facts))
+            room -= len(facts)
+        yield record
 
     def _alert_rows(self, alerts: Iterable[Alert]) -> dict[int, list[tuple[bytes, bytes]]]:
         rows: dict[int, list[tuple[bytes, bytes]]] = {}

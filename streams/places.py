@@ -30,7 +30,7 @@ _SLACK: Final = HOUR
 """Facts so little ahead of the slowest partition are not held: far less than any lateness, far more than live jitter."""
 _END: Final = 1 << 62
 _YIELD_EVERY: Final = 200
-_ASK_SECONDS: Final = 0.1
+_ASK_SECONDS: Final = 0.25
 _ASK_BUSY_SECONDS: Final = 1.0
 
 LogSpans = Callable[[], Awaitable[Mapping[int, tuple[int, int]]]]
@@ -192,9 +192,9 @@ class Places:
             if life != self._outbox.life:
                 return
             told = self._decoded(partition, record)
-            if told is not None:
-                waiting.horizon.tell(told.source, told.offset, told.progress)
-                waiting.add(told.facts, held)
+            for batch in told:
+                waiting.horizon.tell(batch.source, batch.offset, batch.progress)
+                waiting.add(batch.facts, held)
             waiting.reached = self._reached[partition] = record.offset
         held.left -= 1
         if not held.left:
@@ -204,16 +204,16 @@ class Places:
         if life == self._outbox.life:
             await self._apply(partition, life)
 
-    def _decoded(self, partition: int, record: Any) -> FactBatch | None:
+    def _decoded(self, partition: int, record: Any) -> list[FactBatch]:
         try:
             told = decode_facts(record.value or b"")
             if told.schema == SCHEMA_VERSION:
-                return told
+                return told.batches
             reason = f"expected facts of schema version {SCHEMA_VERSION}, got {told.schema}"
         except msgspec.DecodeError as error:
             reason = f"expected facts as this worker writes them, got something else ({error}); only workers may write to this topic"
         self._outbox.part(self._side, partition).dead_letters.append(buried(record, reason))
-        return None
+        return []
 
     async def _redo(self, partition: int, until: int, life: int) -> None:
         part = await self._judge_waiting(partition, until, life)

@@ -132,7 +132,7 @@ class Publisher:
                 "acks": "all",
                 # a broker that was restarted is found again within a second, not within ten
                 "reconnect.backoff.max.ms": 1_000,
-                "linger.ms": 20,
+                "linger.ms": 50,
                 "batch.size": 1_000_000,
                 "message.max.bytes": 8 * 1024 * 1024,
                 "queue.buffering.max.messages": 50_000,

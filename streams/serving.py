@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = structlog.get_logger(__name__)
+
+
+class _OneWrite:
+    """A transport that sends what is written in one turn of the loop at once: head and body of an answer are two packets otherwise."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._held: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+            self._held.clear()
+            self._transport.write(data)
+
+
+class _Protocol(HttpToolsProtocol):
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(cast(Any, _OneWrite(transport)))
 
 
 def config(app: Any, *, grace: int, **own: Any) -> uvicorn.Config:
     """How both services run: our logs, no word of the server; ``grace`` seconds for what is open at the end, ``own`` uvicorn's options."""
     return uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=grace, **own
+        app, loop="uvloop", http=_Protocol,
+        log_config=None, access_log=False, server_header=False, proxy_headers=False, timeout_graceful_shutdown=grace, **own
     )  # fmt: skip
 
 

@@ -59,7 +59,7 @@ class StreamSettings(BaseSettings):
     worker_commit_seconds: float = Field(default=0.5, gt=0, description="how often safe offsets are committed")
     worker_fetch_wait_ms: int = Field(default=100, ge=1, description="longest wait of one fetch for new records")
     worker_flush_seconds: float = Field(
-        default=0.2,
+        default=0.4,
         gt=0,
         description="how long judged settlements wait for company before they are stored, when nothing more waits",
     )

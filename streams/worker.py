@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import structlog
+import uvloop
 from aiokafka.errors import KafkaError
 
 from clickhouse.client import connect
@@ -64,7 +65,8 @@ def serve(settings: StreamSettings, open_sink: Callable[[], WorkerSink]) -> int:
     # said otherwise, several times for each audit
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
-        return asyncio.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink(), open_sink())))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(settings, lambda: build(settings, judge, open_sink(), open_sink(), open_sink())))
     except (StreamsError, StoreError, KafkaError) as error:
         log.error("worker.cannot_start", error=f"{type(error).__name__}: {error}")
         return FAILED

@@ -9,10 +9,14 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 import uvicorn
 
 from clickhouse.settings import StoreSettings
+
+_NICE: Final = 5
+"""On a machine that also judges and answers hospitals: rows may come a moment later, answers may not."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     # chDB leaves the zone out of DateTime columns in Native, so the client reads them in the server's zone, which therefore has
     # to be the fund's; chDB takes it from the environment when it is loaded, hence the late imports
+    os.nice(_NICE)  # before the engine is loaded: its threads take it from here
     os.environ["TZ"] = settings.timezone
     time.tzset()
     from clickhouse.embedded.engine import Engine, FolderInUse

@@ -10,7 +10,6 @@ from typing import Any, Final
 
 import orjson
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -28,7 +27,7 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+_POLICY: Final = b"default-src 'none'; frame-ancestors 'none'"
 _FORMS: Final = {
     "application/json": "json",
     "text/json": "json",
@@ -118,17 +117,16 @@ def form_of(request: Request) -> str:
 
 async def read_body(request: Request, most: int) -> bytes:
     """The body, read no further than allowed; raises Refused (400, 408, 413)."""
-    too_large = Refused(413, "size", "Content-Length", f"expected a body of at most {most} bytes, got more")
     told = request.headers.get("content-length", "")
     if told.isdecimal() and int(told) > most:
-        raise too_large
+        raise _too_large(most)
     parts, size = [], 0
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             async for part in request.stream():
                 size += len(part)
                 if size > most:
-                    raise too_large
+                    raise _too_large(most)
                 parts.append(part)
     except TimeoutError:
         raise Refused(
@@ -137,6 +135,10 @@ async def read_body(request: Request, most: int) -> bytes:
     except ClientDisconnect:
         raise Refused(400, "disconnected", "Content-Length", "expected the whole body, the client went away") from None
     return b"".join(parts)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(413, "size", "Content-Length", f"expected a body of at most {most} bytes, got more")
 
 
 def read_json(data: bytes) -> Any:
@@ -171,7 +173,8 @@ class Headers:
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
-        self._headers = _HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
+        told = _HEADERS | ({"Strict-Transport-Security": "max-age=31536000"} if secure else {})
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on, and put the headers on the answer."""
@@ -181,10 +184,10 @@ class Headers:
 
         async def finish(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers[name] = value
-                headers.setdefault("Content-Security-Policy", _POLICY)
+                own = message["headers"]
+                message["headers"] = [*own, *self._headers]
+                if all(name != b"content-security-policy" for name, _ in own):
+                    message["headers"].append((b"content-security-policy", _POLICY))
             await send(message)
 
         await self._app(scope, receive, finish)

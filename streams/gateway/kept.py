@@ -19,6 +19,9 @@ from schemas.topics import AUDIT_LOG
 from streams.gateway.lines import Line, close, expect_topics
 from streams.gateway.settings import GatewaySettings
 
+_FETCH_WAIT_MS: Final = 100
+_FETCH_BYTES: Final = 64 * 1024
+"""What others answered is wanted soon, but not by a request to the broker for every record."""
 _AT_ONCE: Final = 500
 """Records decoded between two looks at the open requests."""
 
@@ -129,8 +132,9 @@ class LogReader(Line):
         settings = self._settings
         await expect_topics(settings.kafka, settings.partitions, self._topic)
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, auto_offset_reset="latest"
-        )
+            bootstrap_servers=settings.kafka.split(","), enable_auto_commit=False, auto_offset_reset="latest",
+            fetch_max_wait_ms=_FETCH_WAIT_MS, fetch_min_bytes=_FETCH_BYTES,
+        )  # fmt: skip
         await self._consumer.start()
         partitions = [TopicPartition(self._topic, number) for number in range(settings.partitions)]
         self._consumer.assign(partitions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ssl
 from typing import Final
 
@@ -45,4 +46,7 @@ def main(settings: GatewaySettings, store: StoreSettings) -> int:
             " correct FUNDWATCH_GATEWAY_TLS_CERT and FUNDWATCH_GATEWAY_TLS_KEY",
         )
         return 2
+    # what is loaded lives as long as the process; requests leave few cycles behind
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
     return serving.serve(served, settings.gateway_host, settings.gateway_port, name="gateway", backlog=_BACKLOG)

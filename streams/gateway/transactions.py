@@ -167,7 +167,10 @@ class Transactions:
             )
             for one in call.persons
         ]  # fmt: skip
-        answers = await asyncio.gather(*(self._asker.ask(question) for question in questions))
+        if len(questions) == 1:
+            answers = [await self._asker.ask(questions[0])]
+        else:
+            answers = await asyncio.gather(*(self._asker.ask(question) for question in questions))
         by_person: dict[str, list[Answer]] = {}
         for person, parts in zip(call.persons, answers, strict=True):
             if parts is not None:
