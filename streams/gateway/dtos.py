@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
+from operator import mul
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, GetJsonSchemaHandler
@@ -23,6 +24,9 @@ _LONGEST_TRACE_CODE: Final = 128
 _MONEY: Final = Decimal(10) ** 14
 _QUANTITY: Final = Decimal(10) ** 12
 _DAYS: Final = Decimal(10_000)
+_ID_NUMBER: Final = re.compile(r"\d{17}[\dXx]", re.ASCII)
+_ID_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+"""GB 11643: the last character of an ID number follows from the others."""
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d", re.ASCII)
 
 T = TypeVar("T")
@@ -38,6 +42,15 @@ def _wire_time(text: str) -> str:
             if 2000 <= at.year < 2100:
                 return f"{text[:10]} {text[11:]}"
     raise ValueError("expected a time from 2000 to 2099 as yyyy-MM-dd HH:mm:ss")
+
+
+def _token(text: str) -> str:
+    if (
+        _ID_NUMBER.fullmatch(text)
+        and "10X98765432"[sum(map(mul, _ID_WEIGHTS, map(int, text[:17]))) % 11] == text[17:].upper()
+    ):
+        raise ValueError("expected a token made by the core, never an ID number")
+    return text
 
 
 def _as_list(value: object) -> object:
@@ -61,6 +74,7 @@ OneOrTwo = Annotated[Literal["1", "2"], BeforeValidator(_as_text)]
 ListOrOne = Annotated[list[T], BeforeValidator(_as_list), _OrOne()]
 """A list, or its only element without one: both are seen, and XML cannot tell them apart."""
 Number = Decimal | None
+Token = Annotated[str, AfterValidator(_token)] | None
 Text = str | None
 
 
@@ -241,7 +255,7 @@ class Encounter(Dto):
     fsi_operation_dtos: ListOrOne[Operation] = listed(
         "手术操作集合", other_name=("fsi_operation_dtos", "operation_dtos")
     )
-    agnter_certno: Text = text("代办人证件号的令牌（扩展；不得传明文）", 50, "ext.", most=128, personal=True)
+    agnter_certno: Token = text("代办人证件号的令牌（扩展；不得传明文）", 50, "ext.", most=128, personal=True)
     agnter_rlts: Text = code("代办人关系：1 家属，7 养老机构，9 其他（扩展）", 3, "ext.")
     long_rx_flag: Text = code("长期处方标志：1 是（扩展）", 3, "ext.")
 
@@ -261,7 +275,7 @@ class PatientDto(Dto):
     fsi_his_data_dto: Any = Field(
         default=None, exclude=True, description="医院信息集合：不读取，不保存", json_schema_extra=notes("list/obj", "")
     )
-    agnter_certno: Text = text("代办人证件号的令牌（扩展；不得传明文）", 50, "ext.", most=128, personal=True)
+    agnter_certno: Token = text("代办人证件号的令牌（扩展；不得传明文）", 50, "ext.", most=128, personal=True)
     agnter_rlts: Text = code("代办人关系（扩展）", 3, "ext.")
     long_rx_flag: Text = code("长期处方标志：1 是（扩展）", 3, "ext.")
 

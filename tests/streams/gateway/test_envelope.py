@@ -127,6 +127,15 @@ def test_a_name_is_never_repeated_in_a_refusal() -> None:
     assert NAMES[0] not in str(refused)
 
 
+def test_a_collector_is_named_by_a_token_never_by_an_id_number() -> None:
+    # made up: 1900, area 000000
+    told = refusal("3102", audit(patient_dtos=[patient(agnter_certno="000000190001010009")]))
+    assert (told.field, told.infcode) == ("input.data.patient_dtos[0].agnter_certno", -103)
+    assert "000000" not in told.reason
+    for token in ("000000190001010004", "AG000000190001010009", "12345678901234567"):
+        parse_audit("3102", audit(patient_dtos=[patient(agnter_certno=token)]))
+
+
 def test_hainans_names_are_used_where_the_sender_used_them() -> None:
     told = patient()
     (one,) = told.pop("fsi_encounter_dtos")
