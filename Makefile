@@ -55,10 +55,13 @@ schemas: setup ## write docs/schemas, docs/asyncapi.json, the tables of docs/det
 	$(BIN)/python -m streams.gateway.publish
 	$(BIN)/python -m grafana.build
 
-lock: setup ## resolve requirements.lock anew (names, versions and hashes only)
+lock: setup ## resolve requirements.lock and the image's anew (names, versions and hashes only)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-header --quiet \
 		--extra embedded --extra compiled --extra dev pyproject.toml -o requirements.lock
+	@# what the image installs: the same versions, without what only tests and the embedded servers need
+	$(BIN)/uv pip compile --python-version 3.12 --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		--extra compiled --constraint requirements.lock pyproject.toml -o deploy/requirements.lock
 
 clean: ## remove what setup, tests and demo left in this folder
 	rm -rf .venv data build compiled/*.so .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

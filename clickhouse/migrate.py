@@ -16,6 +16,7 @@ from clickhouse.errors import MigrationError
 
 FOLDER: Final = Path(__file__).with_name("migrations")
 _NAME: Final = re.compile(r"(?P<number>\d{4})_[a-z0-9_]+\.sql")
+_ENGINE: Final = re.compile(r"(?<=ENGINE = )(?=(?!Replicated)\w*MergeTree\b)")
 _LOG: Final = structlog.get_logger(__name__)
 _LEDGER: Final = """
 CREATE TABLE IF NOT EXISTS schema_migrations
@@ -65,7 +66,8 @@ def migrate(client: Client, *, timezone: str = "Asia/Shanghai", folder: Path = F
     known = migrations(folder)
     with translated():
         client.command(f"CREATE DATABASE IF NOT EXISTS `{client.database}`", use_database=False)
-        client.command(_LEDGER)
+        replicated = is_replicated(client)
+        client.command(statement_for(_LEDGER, timezone=timezone, replicated=replicated))
         rows = client.query("SELECT name, checksum, timezone FROM schema_migrations FINAL").result_rows
     _check(known, {str(name): (str(checksum), str(zone)) for name, checksum, zone in rows}, timezone)
     applied = {row[0] for row in rows}
@@ -75,7 +77,7 @@ def migrate(client: Client, *, timezone: str = "Asia/Shanghai", folder: Path = F
             continue
         with translated():
             for statement in migration.statements:
-                client.command(statement.replace("${timezone}", timezone))
+                client.command(statement_for(statement, timezone=timezone, replicated=replicated))
             client.insert(
                 "schema_migrations",
                 [[migration.name, migration.checksum, timezone]],
@@ -84,6 +86,23 @@ def migrate(client: Client, *, timezone: str = "Asia/Shanghai", folder: Path = F
         _LOG.info("migration_applied", name=migration.name)
         done.append(migration.name)
     return done
+
+
+def is_replicated(client: Client) -> bool:
+    """Whether the client's database was made with ``ENGINE = Replicated``, to keep its tables on several servers."""
+    rows = client.query(
+        "SELECT engine FROM system.databases WHERE name = {name:String}", parameters={"name": client.database}
+    ).result_rows
+    return [tuple(row) for row in rows] == [("Replicated",)]
+
+
+def statement_for(statement: str, *, timezone: str, replicated: bool) -> str:
+    """A migration's statement as a database takes it: its zone filled in, its engine in the Replicated form where that is needed.
+
+    A database ``Replicated`` copies what tables are, not what they hold: that is for the engine of each table.
+    """
+    filled = statement.replace("${timezone}", timezone)
+    return _ENGINE.sub("Replicated", filled) if replicated else filled
 
 
 def _check(known: list[Migration], applied: dict[str, tuple[str, str]], timezone: str) -> None:

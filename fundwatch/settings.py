@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal, TypeVar
 
 from pydantic import SecretStr, ValidationError
@@ -14,6 +15,8 @@ from fundwatch.errors import SettingError
 
 PREFIX: Final = "FUNDWATCH_"
 MASK: Final = "********"
+SECRETS_DIR: Final = "FUNDWATCH_SECRETS_DIR"
+"""Names a folder of files, each called like a setting (``fundwatch_clickhouse_password``) and holding its value; the environment wins."""
 _FOR_TESTS: Final = {"FUNDWATCH_TEST_ALL"}
 _PASSWORD_IN_URL = re.compile(r"(?<=://)(?P<user>[^/@:\s]*):[^/@\s]*@")
 
@@ -26,15 +29,15 @@ class Setting:
 
     name: str
     value: str
-    origin: Literal["environment", "default"]
+    origin: Literal["environment", "file", "default"]
     folder: str
     meaning: str
 
 
 def load(settings: type[SettingsT], **given: object) -> SettingsT:
-    """The settings of one folder from the environment, ``given`` values first. Raises SettingError naming the variable."""
+    """The settings of one folder, from ``given``, the environment, the secrets folder. Raises SettingError naming the variable."""
     try:
-        return settings(**given)  # type: ignore[arg-type]  # the fields differ per class and are checked by it
+        return settings(_secrets_dir=_secrets(), **given)  # type: ignore[arg-type]  # the fields differ per class and are checked by it
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
@@ -66,7 +69,7 @@ def every_setting() -> list[Setting]:
                 Setting(
                     name=name,
                     value=_shown(getattr(loaded, field)),
-                    origin="environment" if field in loaded.model_fields_set else "default",
+                    origin=_origin(settings, name) if field in loaded.model_fields_set else "default",
                     folder=settings.__module__.split(".", 1)[0],
                     meaning=info.description or "",
                 ),
@@ -77,7 +80,28 @@ def every_setting() -> list[Setting]:
 def unknown_names() -> list[str]:
     """Variables that carry our prefix and belong to no setting: most likely misspelt."""
     known = {PREFIX + field.upper() for settings in every_class() for field in settings.model_fields}
-    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | _FOR_TESTS)
+    return sorted(
+        name for name in os.environ if name.startswith(PREFIX) and name not in known | _FOR_TESTS | {SECRETS_DIR}
+    )
+
+
+def _secrets() -> Path | None:
+    """The folder of secrets, if one is named. Raises SettingError if it is not there."""
+    named = os.environ.get(SECRETS_DIR)
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise SettingError(
+            f"{SECRETS_DIR}: expected a folder of secrets, got {named!r}; mount it or unset the variable"
+        )
+    return Path(named)
+
+
+def _origin(settings: type[BaseSettings], name: str) -> Literal["environment", "file"]:
+    """Where a setting that was given came from; some classes take an empty variable for none."""
+    value = os.environ.get(name)
+    blank = value is None or (value == "" and settings.model_config.get("env_ignore_empty"))
+    return "file" if blank else "environment"
 
 
 def _shown(value: object) -> str:
