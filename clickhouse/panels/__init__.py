@@ -1,4 +1,4 @@
-"""The seven wall modules: their Chinese titles, refresh rates and queries, in one place for our own wall and for Grafana."""
+"""The seven wall modules and the details behind them: titles, refresh rates and queries, one place for our own wall and Grafana."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from typing import Any, Final
 from clickhouse_connect.driver.client import Client
 
 from clickhouse.client import translated
+from clickhouse.panels.macros import expanded
 
 _FOLDER: Final = Path(__file__).parent
-_MACRO: Final = re.compile(r"\b(?P<name>mask|care_kind)\((?P<argument>[A-Za-z_.]+)\)")
-_EXPRESSIONS: Final = {
-    # The first four digits are the district, shared by hundreds of thousands; a short identifier shows nothing at all
-    "mask": "if(length({0}) > 8, concat(left({0}, 4), '****', right({0}, 2)), '****')",
-    "care_kind": (
-        "multiIf({0} IN ('41', '9929'), '药店购药', startsWith({0}, '14'), '慢特病门诊', startsWith({0}, '13'), '急诊', "
-        "startsWith({0}, '2'), '住院', startsWith({0}, '1'), '普通门诊', '其他')"
-    ),
-}
+_PARAMETER: Final = re.compile(r"\{(?P<name>\w+):(?P<type>\w+)")
 
 
 @dataclass(frozen=True)
@@ -50,11 +43,12 @@ def _module(name: str, title: str, refresh: int | None, **titles: str) -> Module
 
 def _query(module: str, name: str, title: str) -> Query:
     text = (_FOLDER / f"{module}_{name}.sql").read_text("utf-8").strip()
-    sql = _MACRO.sub(lambda match: _EXPRESSIONS[match["name"]].format(match["argument"]), text)
-    defaults: dict[str, Any] = {"institution": ""}
-    if "{rows:" in sql:
+    sql = expanded(text)
+    types = {found["name"]: found["type"] for found in _PARAMETER.finditer(sql)}
+    defaults = {parameter: "" if kind == "String" else 0 for parameter, kind in types.items()}
+    if "rows" in defaults:
         defaults["rows"] = 20
-    return Query(name, title, sql, defaults)
+    return Query(name, title, sql, {"institution": ""} | defaults)
 
 
 MODULES: Final[Mapping[str, Module]] = {
@@ -74,15 +68,48 @@ MODULES: Final[Mapping[str, Module]] = {
 }  # fmt: skip
 """The modules by name, in the order of the wall."""
 
+DETAILS: Final[Mapping[str, Module]] = {
+    module.name: module
+    for module in (
+        _module(
+            "alert", "预警详情", None,
+            finding="预警", documents="证据单据", days="证据时间分布", institutions="涉及机构与资金", items="药品与项目",
+            context="同一对象前后90天的预警",
+        ),
+        _module(
+            "person", "参保人详情", None,
+            measures="近12个月", months="按月就诊", medication="近半年用药", documents="最近单据", institutions="就诊机构",
+            findings="相关预警",
+        ),
+        _module(
+            "institution", "机构详情", 60,
+            measures="近30天", days="近60天", kinds="近30天各类别", diseases="近30天主要诊断", persons="近30天参保人",
+            findings="近30天预警", peers="同类同级机构",
+        ),
+        _module(
+            "overview", "综合分析", 300,
+            figures="期间合计", course="期间走势", kinds="按医疗类别", districts="按统筹区", institutions="按定点机构",
+            diseases="所选机构的主要诊断", persons="所选机构的参保人", periods="期间", places="定点机构", areas="统筹区",
+        ),
+        _module(
+            "service", "运行状况", 30,
+            figures="当前状况", ingest="入库速度与延迟", audits="事前审核应答", errors="无法读取的消息", reasons="无法读取的原因",
+            panels="汇总待更新", storage="存储占用",
+        ),
+    )
+}  # fmt: skip
+"""What a click on the wall leads to, by name: ``alert``, ``event``, ``person`` (a person key) and ``place`` (an institution) say what is
+shown, ``institution`` who may see it."""
+
 
 def run_panel(client: Client, module: str, **parameters: Any) -> dict[str, list[dict[str, Any]]]:
-    """The rows behind a module, per query name; times are aware, money is Decimal.
+    """The rows behind a module or a detail, per query name; times are aware, money is Decimal.
 
-    ``institution`` narrows to one ``fixmedins_code`` (empty: all), ``rows`` is the length of rankings. Periods end at the data's
-    own latest hour. Raises KeyError for an unknown module, TypeError for an unknown parameter and
+    ``institution`` narrows to one ``fixmedins_code`` (empty: all), ``rows`` is the length of rankings, others say what a detail
+    shows. Periods end at the data's own latest hour. Raises KeyError for an unknown module, TypeError for an unknown parameter and
     :class:`clickhouse.errors.StoreError`.
     """
-    found = MODULES[module]
+    found = MODULES[module] if module in MODULES else DETAILS[module]
     known = {name for query in found.queries for name in query.defaults}
     if strange := sorted(parameters.keys() - known - {"rows"}):
         raise TypeError(
