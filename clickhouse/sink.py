@@ -14,13 +14,28 @@ import orjson
 import structlog
 from clickhouse_connect.driver.client import Client
 
+from clickhouse.aggregates import (
+    AREA_DAYS,
+    AREA_MONTHS,
+    AUDIT_RULES,
+    AUDITS,
+    CITY_AUDITS,
+    DAYS,
+    DISEASES,
+    HOURS,
+    MONTHS,
+    VISITOR_COLUMNS,
+    VISITORS,
+    WRITING,
+    Aggregate,
+)
 from clickhouse.client import connect, translated
 from clickhouse.errors import StoreRefused, StoreUnavailable
 from clickhouse.settings import StoreSettings
 from schemas.alert import Alert
 from schemas.audit import Finding, Record
 from schemas.deadletter import DeadLetter
-from schemas.instants import Calendar
+from schemas.instants import HOUR, Calendar
 from schemas.settlement import Settlement
 
 _LOG: Final = structlog.get_logger(__name__)
@@ -32,7 +47,7 @@ _ROW_CODES: Final = frozenset(
     {6, 25, 26, 27, 33, 38, 41, 43, 53, 69, 70, 72, 117, 130, 131, 321, 349, 407, 441, 467, 634, 675}
 )
 _SETTINGS: Final = (
-    "async_insert = 0, date_time_input_format = 'best_effort', input_format_skip_unknown_fields = 1, "
+    f"{WRITING}, date_time_input_format = 'best_effort', input_format_skip_unknown_fields = 1, "
     "input_format_json_ignore_unknown_keys_in_named_tuple = 1, input_format_json_read_numbers_as_strings = 1, "
     "input_format_null_as_default = 1, max_partitions_per_insert_block = 0"
 )
@@ -65,30 +80,23 @@ _DEAD_LETTER_TYPES: Final = {
     "topic": "LowCardinality(String)", "partition": "Int32", "offset": "Int64", "field": "String", "reason": "String",
     "key": "String", "value": "String", "schema": "UInt16",
 }  # fmt: skip
-_HOURS_AT_ONCE: Final = 1_000
-_RECOMPUTE: Final = """
-INSERT INTO panel_hourly (hour, mdtrtarea_admvs, fixmedins_code, med_type, events, settlements, reversals, fee, fund)
-SELECT
-    toStartOfHour(setl_time) AS hour, mdtrtarea_admvs, fixmedins_code, med_type,
-    count(), countIf(event_type = 'SETTLE'), countIf(event_type = 'REVERSE'),
-    sum(if(event_type = 'REVERSE', -abs(medfee_sumamt), medfee_sumamt)),
-    sum(if(event_type = 'REVERSE', -abs(fund_pay_sumamt), fund_pay_sumamt))
-FROM settlement_rows FINAL
-WHERE toStartOfHour(setl_time) IN {hours:Array(DateTime)}
-    AND setl_time >= toDateTime({first:UInt32}) AND setl_time < toDateTime({last:UInt32}) + INTERVAL 1 HOUR
-GROUP BY hour, mdtrtarea_admvs, fixmedins_code, med_type
-SETTINGS do_not_merge_across_partitions_select_final = 1, async_insert = 0
-"""
-_RECOMPUTE_DAYS: Final = """
-INSERT INTO panel_daily (day, mdtrtarea_admvs, fixmedins_code, med_type, events, settlements, reversals, fee, fund)
-SELECT
-    toStartOfDay(hours.hour) AS day, hours.mdtrtarea_admvs, hours.fixmedins_code, hours.med_type,
-    sum(hours.events), sum(hours.settlements), sum(hours.reversals), sum(hours.fee), sum(hours.fund)
-FROM panel_hourly AS hours FINAL
-WHERE toStartOfDay(hours.hour) IN {days:Array(DateTime)}
-    AND hours.hour >= toDateTime({first:UInt32}) AND hours.hour < toDateTime({last:UInt32}) + INTERVAL 1 DAY
-GROUP BY day, hours.mdtrtarea_admvs, hours.fixmedins_code, hours.med_type
-SETTINGS async_insert = 0
+_HOURS_AT_ONCE: Final = 168
+_DAYS_AT_ONCE: Final = 7
+# Hours are recomputed at every refresh, the rest at every n-th, and all of it as soon as nothing new has come
+_AUDITS_EVERY: Final = 3
+_DAYS_EVERY: Final = 15
+_VISITORS_EVERY: Final = 150
+_NEW, _HOUR_DONE, _DAY_DONE, _DONE = range(4)
+"""What has been done about a mark of ``panel_marks``."""
+_ANSWERED_HOURS: Final = """
+SELECT DISTINCT toUnixTimestamp(toStartOfHour(asked_at)) AS at
+FROM audit_finding_rows
+WHERE jr_id IN
+(
+    SELECT warn_rslt_id FROM audit_feedback_rows
+    WHERE toStartOfHour(answered_at) IN {starts:Array(DateTime)}
+        AND answered_at >= toDateTime({from:UInt32}) AND answered_at < toDateTime({until:UInt32})
+)
 """
 
 
@@ -107,6 +115,7 @@ class Sink:
         self._client = store if isinstance(store, Client) else connect(store)
         settings = store if isinstance(store, StoreSettings) else StoreSettings()
         self._calendar = Calendar(timezone or settings.timezone)
+        self._refreshes = 0
         # Over loopback compression only costs; over a network it saves nine tenths of the bytes
         self._compress = not any(name in str(self._client.uri) for name in ("//127.0.0.1", "//localhost", "//[::1]"))
 
@@ -151,6 +160,7 @@ class Sink:
         ):
             if rows:
                 refused += [str(row[columns[0]]) for row in self._insert(table, columns, rows, _encode_rows, reasons)]
+        self._mark_audits(records)
         if reasons:
             _LOG.warning("rows_refused", rows=len(refused), code=reasons[0].code)
             raise StoreRefused(str(reasons[0]), code=reasons[0].code, event_ids=tuple(refused))
@@ -158,24 +168,85 @@ class Sink:
     def refresh(self) -> int:
         """Recompute the panel hours that received rows since they were last computed; returns how many.
 
-        What is to do is kept in the store (``panel_marks``), so a worker killed before its refresh leaves it to the next one.
+        Days, months, audits and visitors follow at their own slower rates, at once when there was no hour to do. What is to do
+        is kept in the store (``panel_marks``, ``panel_audit_marks``), so a worker killed before its refresh leaves it to the next one.
         Raises :class:`StoreUnavailable`.
         """
+        hours = self._refresh_hours()
+        for every, step in (
+            (_AUDITS_EVERY, self._refresh_audits),
+            (_DAYS_EVERY, self._refresh_days),
+            (_VISITORS_EVERY, self._refresh_visitors),
+        ):
+            if not hours or self._refreshes % every == 0:
+                step()
+        self._refreshes += 1
+        return hours
+
+    def _refresh_hours(self) -> int:
+        marks = self._marks(_NEW)
+        hours = sorted({at for at, _ in marks})
+        for part in _parts(hours, _HOURS_AT_ONCE):
+            self._recompute(HOURS, part, part[-1] + HOUR)
+            self._write_marks([(at, mark, _HOUR_DONE) for at, mark in marks if at in part])
+        return len(hours)
+
+    def _refresh_days(self) -> None:
+        """Days from hours (diseases from the documents), months from days."""
+        marks = self._marks(_HOUR_DONE)
+        calendar = self._calendar
+        for part in _parts(sorted({calendar.day(at) for at, _ in marks}), _DAYS_AT_ONCE):
+            starts = [calendar.day_start(day) for day in part]
+            for aggregate in (DAYS, AREA_DAYS, DISEASES):
+                self._recompute(aggregate, starts, calendar.day_start(part[-1] + 1))
+        for month in sorted({calendar.month(at) for at, _ in marks}):
+            for aggregate in (MONTHS, AREA_MONTHS):
+                self._recompute(aggregate, [calendar.month_start(month)], calendar.month_start(month + 1))
+        self._write_marks([(at, mark, _DAY_DONE) for at, mark in marks])
+
+    def _refresh_visitors(self) -> None:
+        marks = self._marks(_DAY_DONE)
+        if not marks:
+            return
+        with _kept():
+            latest = self._client.query(
+                "SELECT toUnixTimestamp(hour), (SELECT max(toUnixTimestamp(until)) FROM panel_visitor_rows) FROM panel_latest"
+            ).result_rows
+            [(hour, last)] = latest
+            if last > hour:  # of documents dated ahead, when there were no others
+                self._client.command("TRUNCATE TABLE panel_visitor_rows")
+            self._client.command(
+                f"INSERT INTO panel_visitor_rows ({VISITOR_COLUMNS}) SETTINGS {WRITING}\n{VISITORS}",
+                parameters={"latest": hour},
+            )
+        self._write_marks([(at, mark, _DONE) for at, mark in marks])
+
+    def _refresh_audits(self) -> None:
         with _kept():
             marks = self._client.query(
-                "SELECT toUnixTimestamp(hour) AS at, mark FROM panel_marks FINAL WHERE cleared = 0 ORDER BY at"
+                "SELECT kind, toUnixTimestamp(hour) AS at, mark FROM panel_audit_marks FINAL WHERE cleared = 0 ORDER BY at"
             ).result_rows
-        hours = sorted({int(at) for at, _ in marks})
-        for start in range(0, len(hours), _HOURS_AT_ONCE):
-            part = hours[start : start + _HOURS_AT_ONCE]
-            parameters = {"hours": part, "first": part[0], "last": part[-1]}
-            days = sorted({self._calendar.day_start(self._calendar.day(hour)) for hour in part})
-            with _kept():
-                self._client.command(_RECOMPUTE, parameters=parameters)
-                self._client.command(_RECOMPUTE_DAYS, parameters={"days": days, "first": days[0], "last": days[-1]})
-            done = set(part)
-            self._write_marks([(at, mark, 1) for at, mark in marks if at in done])
-        return len(hours)
+            hours = {int(at) for kind, at, _ in marks if kind == "audit"}
+            for part in _parts(sorted({int(at) for kind, at, _ in marks if kind == "answer"}), _HOURS_AT_ONCE):
+                found = self._client.query(_ANSWERED_HOURS, parameters=_period(part, part[-1] + HOUR)).result_rows
+                hours |= {int(at) for (at,) in found}
+        for part in _parts(sorted(hours), _HOURS_AT_ONCE):
+            for aggregate in (AUDITS, CITY_AUDITS, AUDIT_RULES):
+                self._recompute(aggregate, part, part[-1] + HOUR)
+        self._write_audit_marks([(str(kind), int(at), mark, 1) for kind, at, mark in marks])
+
+    def _marks(self, step: int) -> list[tuple[int, int]]:
+        """The hours that wait for what follows ``step``, with their marks, by time."""
+        with _kept():
+            rows = self._client.query(
+                "SELECT toUnixTimestamp(hour) AS at, mark FROM panel_marks FINAL WHERE cleared = {step:UInt8} ORDER BY at",
+                parameters={"step": step},
+            ).result_rows
+        return [(int(at), int(mark)) for at, mark in rows]
+
+    def _recompute(self, aggregate: Aggregate, starts: Sequence[int], until: int) -> None:
+        with _kept():
+            self._client.command(aggregate.insert, parameters=_period(starts, until))
 
     def close(self) -> None:
         """Close the connections."""
@@ -241,13 +312,30 @@ class Sink:
         local = {(at.astimezone(zone) if at.tzinfo else at).replace(tzinfo=None) for at in times}
         hours = {at.replace(minute=0, second=0, microsecond=0) for at in local}
         mark = secrets.randbits(63)
-        self._write_marks([(self._calendar.instant(hour), mark, 0) for hour in sorted(hours)])
+        self._write_marks([(self._calendar.instant(hour), mark, _NEW) for hour in sorted(hours)])
+
+    def _mark_audits(self, records: Iterable[Record]) -> None:
+        mark = secrets.randbits(63)
+        marks = set()
+        for record in records:
+            asked = self._calendar.moment(record.asked_at // 1000)
+            hour = self._calendar.instant(asked.replace(minute=0, second=0))
+            marks |= {("audit", hour), ("answer", hour)} if record.feedback else {("audit", hour)}
+        self._write_audit_marks([(kind, at, mark, 0) for kind, at in sorted(marks)])
 
     def _write_marks(self, marks: Iterable[tuple[int, int, int]]) -> None:
-        rows = "".join(f"{at}\t{mark}\t{cleared}\n" for at, mark, cleared in marks)
-        statement = f"INSERT INTO panel_marks (hour, mark, cleared) SETTINGS async_insert = 0 FORMAT TSV\n{rows}"
-        with _kept():
-            self._client.raw_insert("", insert_block=statement.encode())
+        self._write_rows("panel_marks (hour, mark, cleared)", marks)
+
+    def _write_audit_marks(self, marks: Iterable[tuple[str, int, int, int]]) -> None:
+        self._write_rows("panel_audit_marks (kind, hour, mark, cleared)", marks)
+
+    def _write_rows(self, target: str, rows: Iterable[tuple[object, ...]]) -> None:
+        text = "".join("\t".join(map(str, row)) + "\n" for row in rows)
+        if text:
+            with _kept():
+                self._client.raw_insert(
+                    "", insert_block=f"INSERT INTO {target} SETTINGS {WRITING} FORMAT TSV\n{text}".encode()
+                )
 
 
 encode_settlements: Final[Callable[[Sequence[Settlement]], bytes]] = msgspec.json.Encoder().encode_lines
@@ -315,6 +403,15 @@ def _wire_instant(milliseconds: int) -> str:
     return (
         datetime.fromtimestamp(milliseconds // 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S") + f".{milliseconds % 1000:03d}Z"
     )
+
+
+def _parts(starts: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (starts[at : at + size] for at in range(0, len(starts), size))
+
+
+def _period(starts: Sequence[int], until: int) -> dict[str, Any]:
+    """The parameters of an aggregate over ``starts`` (seconds, sorted), whose last ends before ``until``."""
+    return {"starts": starts, "from": starts[0], "until": until}
 
 
 @contextmanager

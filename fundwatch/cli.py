@@ -223,6 +223,18 @@ def _all_good(steps: Iterable[Step]) -> bool:
 
 
 @app.command()
+def reconcile(
+    as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of a screen")] = False,
+) -> None:
+    """Compare every number of the panels with what is stored; exit code 1 if one differs, 2 if the store is away."""
+    from clickhouse.settings import StoreSettings
+    from fundwatch.reconciling import compare_panels
+    from fundwatch.settings import load
+
+    raise typer.Exit(compare_panels(load(StoreSettings), as_json=as_json))
+
+
+@app.command()
 def replay(file: Input, speed: Speed = "max") -> None:
     """Publish a settlement file to `settlements`, in file order."""
     from fundwatch.settings import load

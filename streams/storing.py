@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, Protocol
 
 import structlog
@@ -17,6 +18,7 @@ from streams.meters import Meters
 
 REFRESH_SECONDS: Final = 2.0
 _REFRESH_REST: Final = 4.0
+_IDLE_SECONDS: Final = 5.0
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
@@ -69,10 +71,14 @@ class Storing:
         self._stale.set()
 
     async def keep_panels_fresh(self) -> None:
-        """Recompute panel aggregates after rows arrived, at most every two seconds and a fifth of the time; never ends."""
+        """Recompute panel aggregates after rows arrived, at most every two seconds and a fifth of the time; never ends.
+
+        Without rows of our own it looks now and then: days and audits follow the hours, and another worker may have left some.
+        """
         loop = asyncio.get_running_loop()
         while True:
-            await self._stale.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stale.wait(), _IDLE_SECONDS)
             self._stale.clear()
             started = loop.time()
             try:

@@ -97,15 +97,20 @@ def _migrated(clickhouse_url: str) -> Client:
     return client
 
 
-@pytest.fixture
-def store(_migrated: Client) -> Client:
-    """A client on a migrated database that is empty; the database is the session's, so that nobody waits for migrations."""
-    tables = _migrated.query(
+def empty(client: Client) -> None:
+    """Empty every table but the ledger of migrations."""
+    tables = client.query(
         "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' AND total_rows > 0 "
         "AND name != 'schema_migrations'"
     ).result_rows
     for (table,) in tables:
-        _migrated.command(f"TRUNCATE TABLE {table}")
+        client.command(f"TRUNCATE TABLE {table}")
+
+
+@pytest.fixture
+def store(_migrated: Client) -> Client:
+    """A client on a migrated database that is empty; the database is the session's, so that nobody waits for migrations."""
+    empty(_migrated)
     return _migrated
 
 

@@ -28,14 +28,29 @@ ALTER TABLE panel_hourly
     ADD COLUMN IF NOT EXISTS inpatient_days Int64,
     ADD COLUMN IF NOT EXISTS persons AggregateFunction(uniqCombined64(14), String);
 
-ALTER TABLE panel_daily
-    ADD COLUMN IF NOT EXISTS hifp Decimal(18, 2) COMMENT 'pooled fund, settled less taken back',
-    ADD COLUMN IF NOT EXISTS examination_fee Decimal(18, 2),
-    ADD COLUMN IF NOT EXISTS treatment_fee Decimal(18, 2),
-    ADD COLUMN IF NOT EXISTS drug_fee Decimal(18, 2),
-    ADD COLUMN IF NOT EXISTS prescriptions Int64,
-    ADD COLUMN IF NOT EXISTS inpatient_days Int64,
-    ADD COLUMN IF NOT EXISTS persons AggregateFunction(uniqCombined64(14), String);
+-- In the place of `panel_daily`, into which an earlier migration, run by a program that starts late, writes nine columns.
+CREATE TABLE IF NOT EXISTS panel_institution_daily
+(
+    day DateTime('${timezone}') COMMENT 'its first second',
+    mdtrtarea_admvs LowCardinality(String),
+    fixmedins_code LowCardinality(String),
+    med_type LowCardinality(String),
+    events UInt64,
+    settlements UInt64,
+    reversals UInt64,
+    fee Decimal(18, 2),
+    fund Decimal(18, 2),
+    hifp Decimal(18, 2),
+    examination_fee Decimal(18, 2),
+    treatment_fee Decimal(18, 2),
+    drug_fee Decimal(18, 2),
+    prescriptions Int64,
+    inpatient_days Int64,
+    persons AggregateFunction(uniqCombined64(14), String)
+)
+ENGINE = ReplacingMergeTree(events)
+ORDER BY (day, mdtrtarea_admvs, fixmedins_code, med_type)
+SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS panel_monthly
 (
@@ -126,24 +141,22 @@ ORDER BY (fixmedins_code, day, disease)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Who came most often in the seven days that end with the hour `until`, per institution and (fixmedins_code empty) in the city.
--- A computation is told by (until, events); its rows stand together. Written at a slow rate: it reads seven days.
+-- Computed whole, at a slow rate because it reads seven days; only rows of the last computation count (`panel_visitors`).
 CREATE TABLE IF NOT EXISTS panel_visitor_rows
 (
-    until DateTime('${timezone}'),
-    events UInt64 COMMENT 'in the seven days, of all persons',
     fixmedins_code LowCardinality(String),
     place UInt16 COMMENT 'from 1',
+    version UInt64 COMMENT 'tells computations apart: seconds of until in the upper half, events read in the lower',
+    until DateTime('${timezone}'),
     psn_no String,
     visits UInt64 COMMENT 'without pharmacies and stays',
     documents UInt64 COMMENT 'settled and not taken back',
     institutions UInt64,
     fund Decimal(18, 2),
-    last_at DateTime('${timezone}'),
-    made_at DateTime('${timezone}') DEFAULT now()
+    last_at DateTime('${timezone}')
 )
-ENGINE = ReplacingMergeTree
-ORDER BY (until, events, fixmedins_code, place)
-TTL made_at + INTERVAL 2 DAY DELETE WHERE until < made_at - INTERVAL 2 DAY
+ENGINE = ReplacingMergeTree(version)
+ORDER BY (fixmedins_code, place)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- What hospitals asked, by hour: asked = passed + warned + changed + undecided for 3101 and 3102, messages for 3103.
@@ -262,31 +275,44 @@ INSERT INTO evidence_rows
 SELECT toStartOfDay(window_to) AS day, alert_id, arrayJoin(event_ids) AS event_id, revision
 FROM alert_revisions FINAL;
 
--- What is to be recomputed beyond the hours (`panel_marks`): days ('day'), hours of audits ('audit') and of answers to them ('answer'),
--- the visitors ('visitor'). Written and cleared by the same rule.
-CREATE TABLE IF NOT EXISTS panel_stale
+-- A mark now goes through the steps of a refresh: hours quickly, what is made of them at a slower rate.
+ALTER TABLE panel_marks
+    MODIFY COLUMN cleared UInt8 COMMENT '0 hour to be recomputed, 1 its day and month, 2 the visitors, 3 done';
+
+ALTER TABLE panel_marks MODIFY TTL marked_at + INTERVAL 1 HOUR DELETE WHERE cleared = 3 SETTINGS materialize_ttl_after_modify = 0;
+
+-- Hours of messages from hospitals ('audit') and of their answers to findings ('answer'), by the same rule as `panel_marks`.
+CREATE TABLE IF NOT EXISTS panel_audit_marks
 (
     kind LowCardinality(String),
-    start DateTime('${timezone}'),
+    hour DateTime('${timezone}'),
     mark UInt64,
     cleared UInt8,
     marked_at DateTime('${timezone}') DEFAULT now()
 )
 ENGINE = ReplacingMergeTree(cleared)
-ORDER BY (kind, start, mark)
+ORDER BY (kind, hour, mark)
 TTL marked_at + INTERVAL 1 HOUR DELETE WHERE cleared = 1
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Hours that were there before: their new columns are worked out by the next refresh. On a new database there are none.
+INSERT INTO panel_institution_daily (day, mdtrtarea_admvs, fixmedins_code, med_type, events, settlements, reversals, fee, fund)
+SELECT toStartOfDay(hour) AS day, mdtrtarea_admvs, fixmedins_code, med_type, sum(events), sum(settlements), sum(reversals),
+    sum(fee), sum(fund)
+FROM panel_hours
+GROUP BY day, mdtrtarea_admvs, fixmedins_code, med_type;
+
 INSERT INTO panel_marks (hour, mark, cleared) SELECT hour, rand64(), 0 FROM panel_hourly GROUP BY hour;
 
-INSERT INTO panel_stale (kind, start, mark, cleared)
-SELECT 'audit', toStartOfHour(toDateTime(asked_at, '${timezone}')) AS hour, rand64(), 0 FROM audit_rows GROUP BY hour;
+INSERT INTO panel_audit_marks (kind, hour, mark, cleared)
+SELECT 'audit', toStartOfHour(asked_at) AS hour, rand64(), 0 FROM audit_rows GROUP BY hour;
 
 -- A view knows the columns of the day it was made, so it is made anew.
 CREATE OR REPLACE VIEW panel_hours AS SELECT * FROM panel_hourly FINAL;
 
-CREATE OR REPLACE VIEW panel_days AS SELECT * FROM panel_daily FINAL;
+CREATE OR REPLACE VIEW panel_days AS SELECT * FROM panel_institution_daily FINAL;
+
+DROP TABLE IF EXISTS panel_daily;
 
 CREATE VIEW IF NOT EXISTS panel_months AS SELECT * FROM panel_monthly FINAL;
 
@@ -317,8 +343,7 @@ SELECT
 FROM panel_hourly AS hours
 WHERE hours.hour >= (SELECT maxIf(days.day, days.day <= now()) FROM panel_area_daily AS days);
 
--- The last computation that does not lie beyond the data's own latest hour.
 CREATE VIEW IF NOT EXISTS panel_visitors AS
-SELECT * EXCEPT (made_at)
+SELECT * EXCEPT (version)
 FROM panel_visitor_rows FINAL
-WHERE (until, events) = (SELECT max((until, events)) FROM panel_visitor_rows WHERE until <= (SELECT hour FROM panel_latest));
+WHERE version = (SELECT max(version) FROM panel_visitor_rows);

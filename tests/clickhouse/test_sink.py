@@ -22,7 +22,7 @@ from clickhouse.settings import StoreSettings
 from clickhouse.sink import Sink, encode_alerts, encode_settlements
 from schemas.alert import Alert
 from schemas.settlement import Settlement
-from tests.fixtures_clickhouse import alert, settlement
+from tests.fixtures_clickhouse import alert, empty, settlement
 
 pytestmark = pytest.mark.embedded
 
@@ -96,7 +96,7 @@ DELIVERIES = stream()
 UNDISTURBED = {event.event_id: event for event, _ in DELIVERIES}
 LAST = {found.alert_id: found for _, alerts in DELIVERIES for found in alerts}
 
-Kill = st.one_of(st.none(), st.tuples(st.integers(0, 8), st.booleans()))
+Kill = st.one_of(st.none(), st.tuples(st.integers(0, 24), st.booleans()))
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -104,8 +104,7 @@ Kill = st.one_of(st.none(), st.tuples(st.integers(0, 8), st.booleans()))
 def test_redelivery_and_kills_change_no_number(
     store: Client, another_client: Callable[[], Client], plan: list[tuple[int, tuple[int, bool] | None, bool]]
 ) -> None:
-    for table in ("settlement_rows", "alert_revisions", "panel_hourly", "panel_daily", "panel_marks"):
-        store.command(f"TRUNCATE TABLE {table}")
+    empty(store)
     done = 0
     for size, kill, refresh in [*plan, (len(DELIVERIES), None, False)]:
         batch = DELIVERIES[done : done + size]
