@@ -20,7 +20,7 @@ class StoreSettings(BaseSettings):
         default="fundwatch", pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", description="database name"
     )
     clickhouse_timeout: float = Field(
-        default=60.0, gt=0, description="seconds to wait for an answer before the store counts as away"
+        default=60.0, ge=1, description="seconds to wait for an answer before the store counts as away"
     )
     timezone: str = Field(
         default="Asia/Shanghai", description="IANA zone of the fund; fixed in the tables at the first migration"

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from detectors.audit import joined
 from schemas.alert import LIGHT_ORDER
 from schemas.audit import Finding
 from streams.gateway.calls import SUCCESS, AuditCall, PersonCall
@@ -30,7 +31,8 @@ def judged(call: AuditCall, findings: Mapping[str, Sequence[Finding]]) -> list[t
     found: list[tuple[str, str, Finding]] = []
     for person in call.persons:
         detail: dict[str, int] = {}
-        for finding in sorted(findings.get(person.person_id, ()), key=_gravest):
+        # sorted first: which of two is kept, and so its id, must not hang on whose part came first
+        for finding in joined(sorted(findings.get(person.person_id, ()), key=_gravest), person.orders):
             index = detail[finding.rule_id] = detail.get(finding.rule_id, -1) + 1
             told = "\n".join((call.institution_id, call.msgid, person.person_id, finding.rule_id, str(index)))
             found.append((person.person_id, hashlib.sha256(told.encode()).hexdigest()[:32], finding))

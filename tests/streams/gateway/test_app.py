@@ -24,7 +24,7 @@ from schemas.audit import Record, Seen, decode_record
 from schemas.topics import AUDIT_LOG, FEEDBACK
 from streams.app import ensure_topics
 from streams.gateway.settings import GatewaySettings
-from tests.streams.gateway.conftest import NOBODY, PARTITIONS, Answerer, Serve, until
+from tests.streams.gateway.conftest import NOBODY, PARTITIONS, Answerer, Serve, Served, until
 from tests.streams.gateway.messages import HERE, NAMES, PERSON, audit, changed, feedback, finding
 from tests.streams.installation import Installation
 
@@ -215,6 +215,11 @@ async def test_feedback_is_joined_to_its_finding(settings: GatewaySettings, answ
     assert [one.feedback for one in kept] == [[(jr_id, "1", "病情需要")]]
 
 
+def has_logged(served: Served, msgid: str) -> bool:
+    given = served.parts.kept.find(HERE, msgid)
+    return given is not None and given.logged
+
+
 async def test_feedback_on_what_is_no_longer_at_hand_is_joined_from_the_store(
     settings: GatewaySettings, answerer: Answerer, serve: Serve, store_settings: StoreSettings
 ) -> None:
@@ -226,6 +231,8 @@ async def test_feedback_on_what_is_no_longer_at_hand_is_joined_from_the_store(
         jr_id = (await served.audit()).json()["output"]["result"][0]["jr_id"]
         warn = {"warn_rslt_id": jr_id, "dspo_way": "2", "dspo_way_rea": ""}
         body = feedback(warns=[warn]) | {"msgid": f"{HERE}202506030910000009"}
+        # read from the log it would come back to hand
+        await until(lambda: has_logged(served, audit()["msgid"]))
         await served.audit(audit() | {"msgid": f"{HERE}202506030910000002"})
         await until(lambda: served.parts.kept.shown(jr_id) is None)
         # it was told, but is stored nowhere yet

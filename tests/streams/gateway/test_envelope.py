@@ -319,7 +319,8 @@ def test_findings_are_told_in_the_national_form() -> None:
 
 
 def test_the_id_of_a_finding_hangs_on_the_message_and_the_finding() -> None:
-    call, found = parse_audit("3102", audit()), {PERSON: [finding(), finding(), finding(rule_id="other")]}
+    told_twice = [finding(), finding(explanation="另一种药仍有 3 天用量。"), finding(rule_id="other")]
+    call, found = parse_audit("3102", audit()), {PERSON: told_twice}
     ids = [jr_id for _, jr_id, _ in judged(call, found)]
     assert len({*ids}) == 3
     assert ids == [jr_id for _, jr_id, _ in judged(parse_audit("3102", audit()), found)]
@@ -328,6 +329,15 @@ def test_the_id_of_a_finding_hangs_on_the_message_and_the_finding() -> None:
     other = parse_audit("3102", changed(audit(), "msgid", f"{HERE}202506030910000002"))
     assert not {*ids} & {jr_id for _, jr_id, _ in judged(other, found)}
     assert all(re.fullmatch("[0-9a-f]{32}", jr_id) for jr_id in ids)
+
+
+def test_two_boxes_with_the_same_past_are_one_finding_of_two_orders() -> None:
+    call = parse_audit("3102", audit())
+    orders = sorted(call.persons[0].orders)
+    assert len(orders) > 1
+    ((_, _, one),) = judged(call, {PERSON: [finding(order_ids=[order]) for order in orders]})
+    assert sorted(one.order_ids) == orders
+    assert one.amount == sum(call.persons[0].orders.values())
 
 
 def test_only_3101_gets_its_task_back() -> None:
