@@ -20,10 +20,15 @@ from detectors.judge import Judge
 from detectors.parameters import load_rules
 from detectors.reference import Reference
 from schemas.alert import Alert, Window, alert_id
+from schemas.deadletter import DeadLetter
 from schemas.instants import Calendar
 from schemas.settlement import Settlement, decode_settlement
 
 _SAMPLE = Path(__file__).with_name("data")
+_UNREADABLE = [
+    DeadLetter(topic=topic, partition=0, offset=offset, field="setl_time", reason=f"expected a time, got {offset}", key=b"", value=b"{}")
+    for topic, offset in (("settlements", 7), ("settlements", 8), ("audit.requests", 1))
+]
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ def city(clickhouse_url: str) -> City:
     judged = run(lines, Judge(load_rules(), Reference.load(institutions, drugs), Calendar()))
     alerts = [*judged.alerts, *_findings_of_the_last_day(settlements)]
     sink = Sink(settings)
-    sink.store(settlements=settlements, alerts=alerts)
+    sink.store(settlements=settlements, alerts=alerts, dead_letters=_UNREADABLE)
     sink.refresh()
     sink.close()
     return City(settings, settlements, alerts)

@@ -61,7 +61,7 @@ MODULES: Final[Mapping[str, Module]] = {
         _module("audits", "审核次数监控", 10, hourly="近24小时审核次数", rules="命中规则"),
         _module(
             "visits", "就诊单据监控", 30,
-            daily="近14天单据", persons="近14天就诊人数", districts="近7天各区县", frequent="近7天就诊最频繁人员",
+            figures="近7天就诊", daily="近14天单据", districts="近7天各区县", frequent="近7天就诊最频繁人员",
         ),
         _module("results", "审核结果监控", 15, rules="近30天规则命中", daily="近30天每日发现", subjects="重点对象"),
     )

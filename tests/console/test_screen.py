@@ -29,7 +29,7 @@ CHARTS: dict[str, Chart] = {
 }
 EMPTY: Rows = {
     name: []
-    for name in ("daily", "persons", "districts", "ranking", "hourly", "rules", "subjects", "months", "institutions")
+    for name in ("daily", "districts", "ranking", "hourly", "rules", "subjects", "months", "institutions")
 }
 PLACE = {
     "fixmedins_code": "H1", "fixmedins_name": "医院", "fixmedins_type": "1", "mdtrtarea_admvs": "320601", "lat": 32.0, "lon": 121.0,
@@ -65,17 +65,35 @@ def test_an_empty_store_draws_an_empty_chart(name: str) -> None:
         assert not series.get("data") or name == "map"
 
 
-def test_days_without_a_kind_are_nought() -> None:
+def test_kinds_that_never_came_are_left_out() -> None:
+    none = dict.fromkeys(("outpatient", "chronic", "emergency", "inpatient", "pharmacy", "other"), 0)
     rows = EMPTY | {
         "daily": [
-            {"day": date(2025, 3, 1), "kind": "住院", "settlements": 2, "fund": Decimal(1)},
-            {"day": date(2025, 3, 2), "kind": "急诊", "settlements": 5, "fund": Decimal(1)},
-        ],
-        "persons": [{"day": date(2025, 3, 2), "persons": 4, "settlements": 5}],
+            {"day": date(2025, 3, 1), "persons": 2} | none | {"inpatient": 2},
+            {"day": date(2025, 3, 2), "persons": 4} | none | {"emergency": 5},
+        ]
     }
     options = visits.daily_options(rows)
     assert options["xAxis"]["data"] == ["03-01", "03-02"]
-    assert {one["name"]: one["data"] for one in options["series"]} == {"急诊": [0, 5], "住院": [2, 0], "人数": [0, 4]}
+    assert {one["name"]: one["data"] for one in options["series"]} == {"急诊": [0, 5], "住院": [2, 0], "人数": [2, 4]}
+
+
+def test_the_smaller_districts_share_a_bar() -> None:
+    rows = {"districts": [{"mdtrtarea_admvs": f"3206{n}", "settlements": 90 - n} for n in range(8)]}
+    options = visits.district_options(rows)
+    assert options["yAxis"]["data"] == ["其余2区", "32065", "32064", "32063", "32062", "32061", "32060"]
+    assert options["series"][0]["data"] == [84 + 83, 85, 86, 87, 88, 89, 90]
+    assert visits.district_options({"districts": rows["districts"][:2]})["yAxis"]["data"] == ["32061", "32060"]
+
+
+@pytest.mark.parametrize(
+    ("fee", "growth", "text"),
+    [(None, None, "—"), (81.5, None, "81.50"), (1081.5, 12.34, "1,081.50 +12.3%"), (81.5, -3.0, "81.50 -3.0%")],
+)
+def test_the_average_fee_comes_with_its_growth(fee: float | None, growth: float | None, text: str) -> None:
+    counts = dict.fromkeys(("settlements", "persons", "prescriptions", "inpatient_days"), 1200)
+    texts = visits.figure_texts({"figures": [counts | {"average_fee": fee, "average_fee_growth": growth}]})
+    assert texts == dict.fromkeys(counts, "1,200") | {"average_fee": text}
 
 
 def test_what_passed_and_what_was_found_add_up_to_what_was_judged() -> None:
