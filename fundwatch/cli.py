@@ -148,12 +148,14 @@ def console() -> None:
 
 @app.command()
 def migrate() -> None:
-    """Bring ClickHouse to this version's tables and Kafka to this version's topics."""
+    """Bring ClickHouse to this version's tables and Kafka to this version's topics; load the institutions, if told where."""
     import asyncio
 
     from clickhouse.client import connect
     from clickhouse.migrate import migrate as apply
+    from clickhouse.reference import load_institutions
     from clickhouse.settings import StoreSettings
+    from fundwatch.errors import SettingError
     from fundwatch.settings import load
     from streams.app import ensure_topics
     from streams.settings import StreamSettings
@@ -161,6 +163,11 @@ def migrate() -> None:
     store, streams = load(StoreSettings), load(StreamSettings)
     done = apply(connect(store), timezone=store.timezone)
     typer.echo("\n".join(f"applied {name}" for name in done) or "the tables are up to date")
+    if streams.institutions is not None:
+        try:
+            typer.echo(f"loaded {load_institutions(connect(store), streams.institutions)} institutions")
+        except (OSError, ValueError) as error:
+            raise SettingError(f"FUNDWATCH_INSTITUTIONS: {error}") from None
     asyncio.run(ensure_topics(streams))
     typer.echo("the topics are there")
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from clickhouse.client import connect
+from clickhouse.settings import StoreSettings
+
 COMMANDS = ("demo", "worker", "gateway", "console", "migrate", "doctor", "replay", "simulate", "backtest")
 HEAVY = ("faust", "aiokafka", "confluent_kafka", "clickhouse_connect", "nicegui", "pandas", "river", "rich.progress")
 
@@ -117,3 +120,23 @@ def test_a_rule_or_exception_file_that_cannot_be_is_refused(tmp_path: Path, opti
     assert done.returncode in (1, 2)
     assert str(wrong) in done.stderr.decode()
     assert b"Traceback" not in done.stderr
+
+
+def test_migrate_loads_the_institutions_it_is_told_of(tmp_path: Path, store_settings: StoreSettings) -> None:
+    file = tmp_path / "institutions.csv"
+    head = "fixmedins_code,fixmedins_name,fixmedins_type,hosp_lv,mdtrtarea_admvs,lat,lon"
+    file.write_text(f"{head}\nH00000000001,一院,1,05,310101,31.2,121.4\n")
+    where = {
+        "FUNDWATCH_CLICKHOUSE_URL": store_settings.clickhouse_url,
+        "FUNDWATCH_CLICKHOUSE_DATABASE": store_settings.clickhouse_database,
+        "FUNDWATCH_INSTITUTIONS": str(file),
+        "FUNDWATCH_KAFKA": "127.0.0.1:1",
+    }
+    assert b"loaded 1 institutions" in run("migrate", **where).stdout
+    client = connect(store_settings)
+    assert client.query("SELECT fixmedins_name FROM institutions FINAL").result_rows == [("一院",)]
+    file.write_text(f"{head}\nH00000000001,一院,1,05,310101,east,121.4\n")
+    refused = run("migrate", **where)
+    assert refused.returncode == 2
+    assert b"FUNDWATCH_INSTITUTIONS" in refused.stderr
+    assert b"line 2" in refused.stderr
