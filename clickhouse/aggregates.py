@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-WRITING: Final = "async_insert = 0, insert_deduplicate = 0"
+WRITING: Final = "async_insert = 0, insert_deduplicate = 0, max_partitions_per_insert_block = 0"
 """Every table tells repeats apart by itself; a replicated one would also keep a repeat from the views behind it."""
 _MONEY: Final = {
     "fee": "medfee_sumamt",

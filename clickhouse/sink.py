@@ -49,7 +49,7 @@ _ROW_CODES: Final = frozenset(
 _SETTINGS: Final = (
     f"{WRITING}, date_time_input_format = 'best_effort', input_format_skip_unknown_fields = 1, "
     "input_format_json_ignore_unknown_keys_in_named_tuple = 1, input_format_json_read_numbers_as_strings = 1, "
-    "input_format_null_as_default = 1, max_partitions_per_insert_block = 0"
+    "input_format_null_as_default = 1"
 )
 _SETTLEMENT_COLUMNS: Final = (
     "event_id", "event_type", "orig_setl_id", "infno", "inf_time", "setl_id", "mdtrt_id", "psn_no", "gend", "brdy", "psn_type",

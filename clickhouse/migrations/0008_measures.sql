@@ -29,6 +29,7 @@ ALTER TABLE panel_hourly
     ADD COLUMN IF NOT EXISTS persons AggregateFunction(uniqCombined64(14), String);
 
 -- In the place of `panel_daily`, into which an earlier migration, run by a program that starts late, writes nine columns.
+-- By month and then institution: the city's last weeks are read without the year, one institution without the others.
 CREATE TABLE IF NOT EXISTS panel_institution_daily
 (
     day DateTime('${timezone}') COMMENT 'its first second',
@@ -49,7 +50,8 @@ CREATE TABLE IF NOT EXISTS panel_institution_daily
     persons AggregateFunction(uniqCombined64(14), String)
 )
 ENGINE = ReplacingMergeTree(events)
-ORDER BY (day, mdtrtarea_admvs, fixmedins_code, med_type)
+PARTITION BY toYYYYMM(day)
+ORDER BY (fixmedins_code, day, mdtrtarea_admvs, med_type)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 CREATE TABLE IF NOT EXISTS panel_monthly
@@ -72,7 +74,7 @@ CREATE TABLE IF NOT EXISTS panel_monthly
     persons AggregateFunction(uniqCombined64(14), String)
 )
 ENGINE = ReplacingMergeTree(events)
-ORDER BY (month, mdtrtarea_admvs, fixmedins_code, med_type)
+ORDER BY (fixmedins_code, month, mdtrtarea_admvs, med_type)
 SETTINGS fsync_after_insert = 1, fsync_part_directory = 1;
 
 -- Districts, so that the whole city is read without its institutions.
@@ -300,7 +302,8 @@ INSERT INTO panel_institution_daily (day, mdtrtarea_admvs, fixmedins_code, med_t
 SELECT toStartOfDay(hour) AS day, mdtrtarea_admvs, fixmedins_code, med_type, sum(events), sum(settlements), sum(reversals),
     sum(fee), sum(fund)
 FROM panel_hours
-GROUP BY day, mdtrtarea_admvs, fixmedins_code, med_type;
+GROUP BY day, mdtrtarea_admvs, fixmedins_code, med_type
+SETTINGS max_partitions_per_insert_block = 0;
 
 INSERT INTO panel_marks (hour, mark, cleared) SELECT hour, rand64(), 0 FROM panel_hourly GROUP BY hour;
 

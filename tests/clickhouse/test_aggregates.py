@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
@@ -108,8 +109,7 @@ def panel(store: Client, view: str, where: str = "1") -> dict[str, Any]:
     return row
 
 
-@pytest.fixture
-def filled(store: Client) -> Client:
+def fill(store: Client) -> None:
     """Documents twice, late, in any order, taken back; audits answered before and after they were told; alerts that grew and went."""
     dice = Random(5)
     sink = Sink(store)
@@ -140,24 +140,42 @@ def filled(store: Client) -> Client:
     )
     sink.store(alerts=[alert(1)])
     sink.refresh()
+
+
+@pytest.fixture(scope="module")
+def kept(clickhouse_url: str) -> Iterator[Client]:
+    """A filled store that nobody changes."""
+    where = StoreSettings(clickhouse_url=clickhouse_url, clickhouse_database=f"t{uuid.uuid4().hex[:12]}")
+    client = connect(where)
+    migrate(client)
+    fill(client)
+    yield client
+    client.command(f"DROP DATABASE `{where.clickhouse_database}`", use_database=False)
+    client.close()
+
+
+@pytest.fixture
+def filled(store: Client) -> Client:
+    """A filled store to be changed."""
+    fill(store)
     return store
 
 
-def test_measures_are_those_of_the_documents(filled: Client) -> None:
-    assert waiting_hours(filled) == 0
+def test_measures_are_those_of_the_documents(kept: Client) -> None:
+    assert waiting_hours(kept) == 0
     expected = measures(DOCUMENTS)
     assert min(expected.values()) > 0, expected
     for view in ("panel_hours", "panel_days", "panel_area_days", "panel_months", "panel_area_months"):
-        assert panel(filled, view) == expected, view
+        assert panel(kept, view) == expected, view
     stays = [
         one
         for one in DOCUMENTS
         if one["med_type"] == "21" and one["fixmedins_code"] == "P1" and one["setl_time"] < "2025-02"
     ]
     where = "med_type = '21' AND fixmedins_code = 'P1' AND "
-    assert panel(filled, "panel_days", where + "day < '2025-02-01 00:00:00'") == measures(stays)
-    assert panel(filled, "panel_months", where + "month = '2025-01-01 00:00:00'") == measures(stays)
-    of_disease = filled.query(
+    assert panel(kept, "panel_days", where + "day < '2025-02-01 00:00:00'") == measures(stays)
+    assert panel(kept, "panel_months", where + "month = '2025-01-01 00:00:00'") == measures(stays)
+    of_disease = kept.query(
         "SELECT disease, sum(settlements), uniqCombined64Merge(14)(persons) FROM panel_disease_days WHERE fixmedins_code = 'P2' "
         "GROUP BY disease ORDER BY disease"
     ).result_rows
@@ -177,41 +195,41 @@ def test_nothing_differs_after_repeats_and_reversals(filled: Client) -> None:
     assert [(each.cells, each.differing) for each in reconcile(filled)] == [(each.cells, 0) for each in done]
 
 
-def test_audits_are_counted_by_their_outcome(filled: Client) -> None:
-    counted = filled.query(
+def test_audits_are_counted_by_their_outcome(kept: Client) -> None:
+    counted = kept.query(
         "SELECT infno, sum(asked), sum(passed), sum(warned), sum(continued), sum(changed), sum(undecided), sum(refused) "
         "FROM panel_audit_hours GROUP BY infno ORDER BY infno"
     ).result_rows
     # J3 was changed, then gone on with; J4 was changed; J5 was answered by another institution
     assert counted == [("3101", 7, 0, 5, 2, 1, 1, 1), ("3102", 5, 5, 0, 0, 0, 0, 0), ("3103", 3, 0, 0, 0, 0, 0, 0)]
-    [(middle, last)] = filled.query(
+    [(middle, last)] = kept.query(
         "SELECT quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(took)[1], quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(took)[3] "
         "FROM panel_city_audit_hours WHERE infno = '3101'"
     ).result_rows
     assert middle == pytest.approx(12, rel=0.02)
     assert last == pytest.approx(15, rel=0.02)  # the sixth of seven
-    rules = filled.query(
+    rules = kept.query(
         "SELECT rule_id, sum(findings), sum(continued), sum(returned) FROM panel_audit_rule_hours GROUP BY rule_id ORDER BY rule_id"
     )
     assert rules.result_rows == [("rule.0", 2, 1, 0), ("rule.1", 2, 1, 1), ("rule.2", 2, 0, 0)]
 
 
-def test_evidence_is_that_of_the_last_revision(filled: Client) -> None:
-    found = filled.query(
+def test_evidence_is_that_of_the_last_revision(kept: Client) -> None:
+    found = kept.query(
         "SELECT alert_id, groupArray(event_id), any(light) FROM panel_evidence GROUP BY alert_id"
     ).result_rows
     by_alert = {alert_id: (sorted(events), light) for alert_id, events, light in found}
     assert by_alert[alert(1).alert_id] == (["E000002"], "red")
     assert alert(2).alert_id not in by_alert
     assert by_alert[alert(3).alert_id][0] == ["E000003", "E000004"]
-    assert filled.query("SELECT count() FROM panel_findings").result_rows == [(5,)]
+    assert kept.query("SELECT count() FROM panel_findings").result_rows == [(5,)]
 
 
-def test_visitors_come_in_order_and_without_those_taken_back(filled: Client) -> None:
-    rows = filled.query(
+def test_visitors_come_in_order_and_without_those_taken_back(kept: Client) -> None:
+    rows = kept.query(
         "SELECT fixmedins_code, place, visits, documents, psn_no FROM panel_visitors ORDER BY fixmedins_code, place"
     ).result_rows
-    [(latest,)] = filled.query("SELECT hour FROM panel_latest").result_rows
+    [(latest,)] = kept.query("SELECT hour FROM panel_latest").result_rows
     gone = {one["orig_setl_id"] for one in DOCUMENTS}
     week: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for one in DOCUMENTS:
