@@ -87,3 +87,18 @@ def ago(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:.0f} {unit}"
     return f"{max(seconds, 0):.0f} 秒"
+
+
+def short(value: object) -> str:
+    """A number or amount of yuan for the eye: whole below ten thousand, else in 万 or 亿 with three digits or more."""
+    amount = Decimal(str(value or 0))
+    for size, unit in ((Decimal(10**8), "亿"), (Decimal(10**4), "万")):
+        if abs(amount) >= size:
+            part = amount / size
+            return f"{part:,.{max(0, 2 - abs(part).adjusted())}f}{unit}"
+    return f"{amount:,.0f}"
+
+
+def growth(percent: float | None) -> str:
+    """A change in percent, its sign always shown; a dash where there is nothing to compare with."""
+    return "—" if percent is None else f"{percent:+.1f}%" if abs(percent) < 10 else f"{percent:+,.0f}%"

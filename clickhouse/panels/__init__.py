@@ -56,8 +56,8 @@ MODULES: Final[Mapping[str, Module]] = {
     for module in (
         _module("feed", "实时单据审核信息", 5, documents="最新单据", totals="近24小时", figures="今日概况"),
         _module("map", "地图定位监控", 10, institutions="医药机构"),
-        _module("trend", "全年趋势监控", None, months="近12个月"),
-        _module("hospitals", "医院监控", 60, ranking="近30天基金支付排名"),
+        _module("trend", "全年趋势监控", None, months="近12个月与上年同期"),
+        _module("hospitals", "医院监控", 60, ranking="近30天基金支付排名", care="近30天门诊与住院"),
         _module("audits", "审核次数监控", 10, hourly="近24小时审核次数", rules="命中规则"),
         _module(
             "visits", "就诊单据监控", 30,

@@ -20,7 +20,7 @@ Chart = Callable[[Rows], dict[str, Any]]
 CHARTS: dict[str, Chart] = {
     "visits": visits.daily_options,
     "districts": visits.district_options,
-    "hospitals": hospitals.fee_options,
+    "hospitals": hospitals.peer_options,
     "audits": audits.hour_options,
     "rules": results.rule_options,
     "days": results.day_options,
@@ -124,6 +124,26 @@ def test_rules_are_summed_over_their_lights() -> None:
     options = results.rule_options(rows)
     assert options["yAxis"]["data"] == ["a.b"]
     assert options["series"][-1]["data"][0]["label"]["formatter"] == "5"
+
+
+def test_the_hospitals_furthest_above_their_peers_stand_on_top_each_kind_of_care_by_itself() -> None:
+    rows = [
+        {"fixmedins_name": f"医院{n}", "outpatient_over_peers": float(n), "inpatient_over_peers": None if n < 7 else -float(n)}
+        for n in range(9)
+    ]
+    options = hospitals.peer_options({"ranking": rows})
+    assert [axis["data"] for axis in options["yAxis"]] == [["医院4", "医院5", "医院6", "医院7", "医院8"], ["医院8", "医院7"]]
+    assert [[bar["value"] for bar in one["data"]] for one in options["series"]] == [[4, 5, 6, 7, 8], [-8, -7]]
+
+
+def test_a_month_stands_beside_that_of_the_year_before() -> None:
+    columns = ("fund", "fund_before", "settlements", "red", "yellow", "violations_before", "saved")
+    month = {"month": date(2025, 3, 1)} | {name: Decimal(number) for number, name in enumerate(columns)}
+    options = trend.year_options({"months": [month]})
+    assert [axis["data"] for axis in options["xAxis"]] == [["3月"], ["3月"]]
+    assert {one["name"]: one["data"] for one in options["series"]} == {
+        "上年同期": [1], "基金支付": [0], "单据": [2], "红灯": [3], "黄灯": [4], "上年红黄": [5], "节省": [6],
+    }  # fmt: skip
 
 
 def test_a_mark_is_as_large_as_its_traffic_and_coloured_by_its_worst_light() -> None:

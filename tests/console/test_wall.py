@@ -183,8 +183,8 @@ async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], s
         f"{float(first['fund_pay_sumamt']):,.2f}",
     ]
     ranked = rows("hospitals")["ranking"][0]
-    cells = await _texts(wall.page, "[data-module=hospitals] tbody tr:first-child td")
-    assert cells[1:3] == [ranked["fixmedins_name"], f"{ranked['settlements']:,}"]
+    cells = await _texts(wall.page, "[data-module=hospitals] .ranking tbody tr:first-child td")
+    assert cells[:3] == [ranked["fixmedins_name"], words.short(ranked["fund"]), f"{ranked['outpatient_average']:,.0f}"]
     hourly = rows("audits")["hourly"]
     assert (await _texts(wall.page, "[data-module=audits] .fact-value"))[
         0

@@ -69,3 +69,23 @@ def test_a_sentence_names_nobody() -> None:
         "参保人 3206969319913945 与 32069693199139451 同行", ["3206969319913945", "32069693199139451", ""]
     )
     assert text == "参保人 3206****45 与 3206****51 同行"
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (None, "0"),
+        (9999, "9,999"),
+        (19_637, "1.96万"),
+        (577_749, "57.8万"),
+        (Decimal("38772119.00"), "3,877万"),
+        (-2 * 10**8, "-2.00亿"),
+    ],
+)
+def test_numbers_are_short(number: object, shown: str) -> None:
+    assert words.short(number) == shown
+
+
+@pytest.mark.parametrize(("percent", "shown"), [(None, "—"), (0.54, "+0.5%"), (-12.3, "-12%"), (1716.6, "+1,717%")])
+def test_a_change_has_its_sign(percent: float | None, shown: str) -> None:
+    assert words.growth(percent) == shown
