@@ -16,8 +16,12 @@ Row = dict[str, Any]
 _EARLIEST: Final = "1971-01-01 00:00:00"
 _LATEST: Final = "2100-01-01 00:00:00"  # settlements end before it (schemas.settlement)
 
+# A place of others that shares a finding with the reader's institution is not named, nor found by its name
 _COLUMNS: Final = """
-    alert_id, revision, detector, family, subject_type, subject_id, light, score, toString(raised_at) AS raised_at,
+    alert_id, revision, detector, family, subject_type,
+    if({institution:String} = '' OR length(alerts.institutions) = 1 OR subject_type IN ('person', 'agent', 'drug_code')
+        OR alerts.subject_id = {institution:String}, alerts.subject_id, '其他机构') AS subject_id,
+    light, score, toString(raised_at) AS raised_at,
     event_ids, persons, institutions, toString(window_from) AS window_from, toString(window_to) AS window_to,
     explanation, features, rule_id, rule_version, model_version, shadow, amount
 """

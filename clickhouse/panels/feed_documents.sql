@@ -49,13 +49,7 @@ WITH
         SELECT
             arrayJoin(arrayIntersect(alert.event_ids, shown)) AS event_id,
             argMax(
-                (
-                    alert.light, alert.detector, alert.alert_id,
-                    arrayFold((text, person) -> replaceAll(text, person, mask(person)),
-                        arrayFilter(person -> person != '', arrayPushBack(alert.persons,
-                            if(alert.subject_type IN ('person', 'agent'), alert.subject_id, ''))),
-                        alert.explanation)
-                ),
+                (alert.light, alert.detector, alert.alert_id, own_explanation(alert)),
                 (indexOf(['green', 'yellow', 'red'], alert.light), alert.score)) AS worst
         FROM alerts AS alert
         WHERE NOT alert.shadow AND alert.raised_at >= since - INTERVAL 40 DAY AND hasAny(alert.event_ids, shown)

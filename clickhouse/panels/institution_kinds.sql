@@ -13,9 +13,10 @@ SELECT
     sumIf(days.examination_fee, days.day >= first) AS examination_fee,
     sumIf(days.drug_fee, days.day >= first) AS drug_fee,
     sumIf(days.treatment_fee, days.day >= first) AS treatment_fee,
-    round(toFloat64(fee) / greatest(settlements, 1), 2) AS average_fee,
-    round(toFloat64(sumIf(days.fee, days.day < first)) / greatest(sumIf(days.settlements, days.day < first), 1), 2) AS average_before,
-    if(average_before > 0, round(100 * (average_fee / average_before - 1), 1), NULL) AS growth_percent
+    round(toFloat64(fee) / nullIf(sumIf(toInt64(days.settlements) - toInt64(days.reversals), days.day >= first), 0), 2) AS average_fee,
+    round(toFloat64(sumIf(days.fee, days.day < first))
+        / nullIf(sumIf(toInt64(days.settlements) - toInt64(days.reversals), days.day < first), 0), 2) AS average_before,
+    round(100 * (average_fee / nullIf(average_before, 0) - 1), 1) AS growth_percent
 FROM panel_days AS days
 WHERE days.fixmedins_code = {place:String} AND days.day >= first - INTERVAL 30 DAY AND days.day <= latest
     AND ({institution:String} = '' OR days.fixmedins_code = {institution:String})

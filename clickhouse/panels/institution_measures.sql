@@ -16,9 +16,10 @@ SELECT
     sumIf(days.fee, days.day >= first) AS fee,
     sumIf(days.fund, days.day >= first) AS fund,
     sumIf(days.hifp, days.day >= first) AS hifp,
-    round(toFloat64(fee) / greatest(settlements, 1), 2) AS average_fee,
-    round(toFloat64(sumIf(days.fee, days.day < first)) / greatest(sumIf(days.settlements, days.day < first), 1), 2) AS average_before,
-    if(average_before > 0, round(100 * (average_fee / average_before - 1), 1), NULL) AS growth_percent,
+    round(toFloat64(fee) / nullIf(sumIf(toInt64(days.settlements) - toInt64(days.reversals), days.day >= first), 0), 2) AS average_fee,
+    round(toFloat64(sumIf(days.fee, days.day < first))
+        / nullIf(sumIf(toInt64(days.settlements) - toInt64(days.reversals), days.day < first), 0), 2) AS average_before,
+    round(100 * (average_fee / nullIf(average_before, 0) - 1), 1) AS growth_percent,
     round(100 * toFloat64(sumIf(days.drug_fee, days.day >= first)) / greatest(toFloat64(fee), 0.01), 1) AS drug_percent,
     sumIf(days.inpatient_days, days.day >= first) AS inpatient_days,
     sumIf(days.prescriptions, days.day >= first) AS prescriptions,

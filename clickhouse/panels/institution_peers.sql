@@ -12,8 +12,8 @@ WITH
     ),
     traffic AS
     (
-        SELECT days.fixmedins_code AS code, sum(days.settlements) AS settlements, sum(days.fee) AS fee, sum(days.fund) AS fund,
-            sum(days.drug_fee) AS drug_fee
+        SELECT days.fixmedins_code AS code, sum(days.settlements) AS settlements,
+            sum(toInt64(days.settlements) - toInt64(days.reversals)) AS visits, sum(days.fee) AS fee, sum(days.fund) AS fund, sum(days.drug_fee) AS drug_fee
         FROM panel_days AS days
         WHERE days.day > latest - INTERVAL 30 DAY AND days.day <= latest
             AND days.fixmedins_code IN (SELECT fixmedins_code FROM institutions FINAL WHERE (fixmedins_type, hosp_lv) = class)
@@ -26,7 +26,7 @@ SELECT
     if(traffic.code = {place:String}, '本机构', '') AS own,
     traffic.settlements AS settlements,
     traffic.fund AS fund,
-    round(toFloat64(traffic.fee) / greatest(traffic.settlements, 1), 2) AS average_fee,
+    round(toFloat64(traffic.fee) / nullIf(traffic.visits, 0), 2) AS average_fee,
     round(100 * toFloat64(traffic.drug_fee) / greatest(toFloat64(traffic.fee), 0.01), 1) AS drug_percent,
     round(1000 * found.findings / greatest(traffic.settlements, 1), 2) AS findings_per_thousand,
     rank() OVER (ORDER BY average_fee DESC) AS place_by_fee,

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from clickhouse.migrate import migrations, statement_for
-from clickhouse.panels import MODULES, Query
+from clickhouse.panels import DETAILS, MODULES, Query
 from clickhouse.settings import StoreSettings
 from tests.deploy.composed import ROOT
 
 ZONE = "Asia/Shanghai"
 MINE, THEIRS = "H33010600001", "H33010600002"
 FILES = sorted((ROOT / "deploy" / "clickhouse").rglob("*.xml"))
-QUERIES = [query for module in MODULES.values() for query in module.queries]
+QUERIES = [query for module in (*MODULES.values(), *DETAILS.values()) for query in module.queries]
 HIDDEN = {"dead_letter_rows", "delivery_rows", "panel_audit_marks", "panel_marks", "panel_stale", "schema_migrations"}
 """What an office has no business with: operation, and messages nobody could read."""
 
@@ -74,7 +74,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory, tables: list[str]) -> Asked:
                 rows.append(f"INSERT INTO fundwatch.{table} ({', '.join(row)}) VALUES ({', '.join(row.values())})")
             elif "institutions" in names:
                 rows.append(
-                    f"INSERT INTO fundwatch.{table} (alert_id, institutions, revision) VALUES ('{number}', ['{code}'], 1)"
+                    f"INSERT INTO fundwatch.{table} (alert_id, institutions, revision) VALUES ('{number}', ['{code}'], 1), "
+                    f"('shared', ['{MINE}', '{THEIRS}'], 1)"
                 )
     assert [answer for answer in asked("fundwatch", *rows) if "error" in answer] == []
     return asked
