@@ -117,7 +117,10 @@ def run_panel(client: Client, module: str, **parameters: Any) -> dict[str, list[
         )
     rows = {}
     for query in found.queries:
-        chosen = {name: parameters.get(name, default) for name, default in query.defaults.items()}
+        # given any it does not need, the driver would take a percent sign for a place to fill
+        chosen = {
+            name: parameters.get(name, default) for name, default in query.defaults.items() if f"{{{name}:" in query.sql
+        }
         with translated():
             rows[query.name] = list(client.query(query.sql, parameters=chosen).named_results())
     return rows
