@@ -10,6 +10,7 @@ from typing import Final
 from clickhouse.panels.words import FAMILIES as FAMILIES
 from clickhouse.panels.words import LIGHT_MEANINGS as LIGHT_MEANINGS
 from clickhouse.panels.words import LIGHTS as LIGHTS
+from clickhouse.panels.words import STATES as STATES
 from clickhouse.panels.words import SUBJECTS as SUBJECTS
 from detectors.parameters import load_rules
 

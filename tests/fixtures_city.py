@@ -1,12 +1,14 @@
-"""A store filled with the public sample, what the rules find in it and a finding of every light on its last day, once per session."""
+"""A store filled with the public sample, what the rules find in it, a finding of every light on its last day and what hospitals asked
+in its last two days, once per session."""
 
 from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -20,13 +22,22 @@ from detectors.judge import Judge
 from detectors.parameters import load_rules
 from detectors.reference import Reference
 from schemas.alert import Alert, Window, alert_id
+from schemas.audit import Finding, Record
 from schemas.deadletter import DeadLetter
 from schemas.instants import Calendar
 from schemas.settlement import Settlement, decode_settlement
 
 _SAMPLE = Path(__file__).with_name("data")
 _UNREADABLE = [
-    DeadLetter(topic=topic, partition=0, offset=offset, field="setl_time", reason=f"expected a time, got {offset}", key=b"", value=b"{}")
+    DeadLetter(
+        topic=topic,
+        partition=0,
+        offset=offset,
+        field="setl_time",
+        reason=f"expected a time, got {offset}",
+        key=b"",
+        value=b"{}",
+    )
     for topic, offset in (("settlements", 7), ("settlements", 8), ("audit.requests", 1))
 ]
 
@@ -58,6 +69,7 @@ def city(clickhouse_url: str) -> City:
     alerts = [*judged.alerts, *_findings_of_the_last_day(settlements)]
     sink = Sink(settings)
     sink.store(settlements=settlements, alerts=alerts, dead_letters=_UNREADABLE)
+    sink.store_audits(_audits_of_the_last_days(settlements))
     sink.refresh()
     sink.close()
     return City(settings, settlements, alerts)
@@ -101,3 +113,58 @@ def _finding(light: str, documents: list[Settlement], first: str = "") -> Alert:
         rule_version=1,
         amount=sum((one.fund_paid for one in documents), Decimal("0.00")),
     )
+
+
+def _audits_of_the_last_days(settlements: list[Settlement]) -> list[Record]:
+    """Every settlement of two days asked about beforehand: some shown something and changed or gone on with, some without an answer."""
+    settled = sorted(
+        (one for one in settlements if one.kind == "SETTLE"), key=lambda one: (one.settled_at, one.event_id)
+    )
+    since = settled[-1].settled_at - timedelta(days=2)
+    records = []
+    for number, one in enumerate(document for document in settled if document.settled_at > since):
+        at = one.settled_at - timedelta(minutes=2)
+        shown = _ASKED[number % len(_ASKED)]
+        findings = [(f"J{number}-{rule}", _shown(rule, light)) for rule, light in shown]
+        records.append(
+            _record(
+                number, one, at, infno="3102" if number % 3 else "3101", undecided=number % 23 == 22, infcode=0 if number % 41 else -1,
+                findings=findings if number % 23 != 22 and number % 41 else [], took_ms=8.0 + number % 37,
+            )
+        )  # fmt: skip
+        if records[-1].findings and number % 13:
+            way = ("2", "1")[number % 3 % 2]
+            feedback = [(jr_id, way, "") for jr_id, finding in findings if finding.light != "green"]
+            records.append(
+                _record(
+                    100_000 + number,
+                    one,
+                    at + timedelta(minutes=1),
+                    infno="3103",
+                    took_ms=4.0,
+                    infcode=0,
+                    feedback=feedback,
+                )
+            )
+    return records
+
+
+_ASKED: list[list[tuple[str, str]]] = [
+    [], [], [], [("frequent_visits.rolling_count", "yellow")], [], [("agent_buying.days_supply", "red")], [],
+    [("agent_buying.collector_cards", "red"), ("agent_buying.generic_spread", "yellow")], [], [("agent_buying.days_supply", "green")],
+]  # fmt: skip
+
+
+def _shown(rule: str, light: str) -> Finding:
+    return Finding(
+        rule_id=rule, rule_version=1, title=rule, subject_type="person", light=light, severity="2", score=0.8,  # type: ignore[arg-type]
+        explanation="", basis="", evidence="", amount=Decimal("12.30"),
+    )  # fmt: skip
+
+
+def _record(number: int, one: Settlement, at: datetime, **fields: object) -> Record:
+    return Record(
+        audit_id=f"A{number}", msgid=f"M{number}", client="his", institution_id=one.institution_id, person_ids=[one.person_id],
+        asked_at=int(at.replace(tzinfo=ZoneInfo("Asia/Shanghai")).timestamp() * 1000), request="{}", answer="{}", digest=f"{number}",
+        **fields,  # type: ignore[arg-type]
+    )  # fmt: skip

@@ -58,12 +58,18 @@ MODULES: Final[Mapping[str, Module]] = {
         _module("map", "地图定位监控", 10, institutions="医药机构"),
         _module("trend", "全年趋势监控", None, months="近12个月与上年同期"),
         _module("hospitals", "医院监控", 60, ranking="近30天基金支付排名", care="近30天门诊与住院"),
-        _module("audits", "审核次数监控", 10, hourly="近24小时审核次数", rules="命中规则"),
+        _module(
+            "audits", "审核次数监控", 10,
+            totals="近24小时审核", hourly="近24小时审核次数", transactions="按交易", rules="按规则",
+        ),
         _module(
             "visits", "就诊单据监控", 30,
             figures="近7天就诊", daily="近14天单据", districts="近7天各区县", frequent="近7天就诊最频繁人员",
         ),
-        _module("results", "审核结果监控", 15, rules="近30天规则命中", daily="近30天每日发现", subjects="重点对象"),
+        _module(
+            "results", "审核结果监控", 15,
+            totals="近30天发现", rules="近30天规则命中", states="处置状态", daily="近30天每日发现", rings="代购团伙", subjects="重点对象",
+        ),
     )
 }  # fmt: skip
 """The modules by name, in the order of the wall."""

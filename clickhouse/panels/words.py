@@ -15,3 +15,12 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "agent": "代办人",
     "drug_code": "药品追溯码",
 }
+STATES: Final[Mapping[str, str]] = {
+    "open": "待处置",
+    "acknowledged": "处置中",
+    "confirmed": "已查实",
+    "rejected": "已排除",
+    "closed": "已办结",
+    "withdrawn": "已撤销",
+}
+TRANSACTIONS: Final[Mapping[str, str]] = {"3101": "事前审核", "3102": "事中审核", "3103": "处置反馈"}

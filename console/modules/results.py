@@ -1,10 +1,8 @@
-"""审核结果监控: findings of 30 days by rule and light, day by day, and the subjects that stand out."""
+"""审核结果监控: findings of 30 days by rule, light and handling state, day by day, and the rings and subjects that stand out."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any, Final
 
 from nicegui import ui
@@ -25,38 +23,47 @@ from console.screen import (
     value_axis,
 )
 
-_ORDER: Final = ("red", "yellow", "green")
+_LIGHTS: Final = ("red", "yellow", "green")
+_RULES: Final = 6
+_RINGS: Final = 2
+_STATES: Final = 4  # as many as fit above the days
 _COLUMNS: Final = (
     ("light_name", "灯", "left", "11%"),
-    ("subject", "重点对象", "left", "48%"),
-    ("findings", "次数", "right", "12%"),
-    ("amount", "涉及基金", "right", "17%"),
-    ("score", "风险分", "right", "12%"),
+    ("subject", "代购团伙 · 重点对象", "left", "42%"),
+    ("persons", "人数", "right", "11%"),
+    ("institutions", "机构", "right", "11%"),
+    ("findings", "次数", "right", "11%"),
+    ("amount", "基金", "right", "14%"),
 )
 
 
 def build() -> Callable[[Rows], None]:
-    """Four numbers, two charts and a table."""
-    with ui.element("div").classes("facts"):
-        buying, visiting, amount, subjects = (fact(name) for name in ("代购配药", "频繁就诊", "涉及基金", "涉及对象"))
-    with ui.element("div").classes("split").style("grid-template-columns: 1fr 1fr; flex: 5"):
+    """Four numbers, two charts and a table of rings, then subjects."""
+    with ui.element("div").classes("facts facts-dense"):
+        buying, visiting, rings, amount = (fact(name) for name in ("代购配药", "频繁就诊", "代购团伙", "涉及基金"))
+    with ui.element("div").classes("split").style("grid-template-columns: 3fr 2fr"):
         rules, daily = chart(), chart()
-    with ui.element("div").style("flex: 4; min-height: 0; display: flex"):
+    with ui.element("div").style("flex: none; height: 7.6rem; display: flex"):
         table = row_table(_COLUMNS, light="light_name")
 
     def show(rows: Rows) -> None:
-        families: defaultdict[str, int] = defaultdict(int)
-        for row in rows["rules"]:
-            families[row["family"]] += row["findings"]
-        buying.text = words.count(families["agent_buying"])
-        visiting.text = words.count(families["frequent_visits"])
-        amount.text = "".join(words.money(sum((row["amount"] for row in rows["rules"]), Decimal(0))))
-        subjects.text = words.count(sum(row["subjects"] for row in rows["rules"]))
+        totals = rows["totals"][0]
+        buying.text = words.count(totals["agent_buying"])
+        visiting.text = words.count(totals["frequent_visits"])
+        rings.text = words.count(totals["rings"])
+        amount.text = "".join(words.money(totals["amount"]))
         draw(rules, rule_options(rows))
         draw(daily, day_options(rows))
-        table.rows = [_standing_out(number, row) for number, row in enumerate(rows["subjects"])]
+        subjects = [*rows["rings"][:_RINGS], *rows["subjects"]]
+        table.rows = [_standing_out(number, row) for number, row in enumerate(subjects)]
 
     return show
+
+
+def state_lines(rows: Rows) -> list[str]:
+    """The handling states that findings are in, the most frequent first, two to a line."""
+    told = [f"{words.word(words.STATES, row['state'])} {words.count(row['findings'])}" for row in rows["states"]]
+    return [" · ".join(told[at : at + 2]) for at in range(0, min(len(told), _STATES), 2)]
 
 
 def _standing_out(number: int, row: dict[str, Any]) -> dict[str, Any]:
@@ -65,35 +72,33 @@ def _standing_out(number: int, row: dict[str, Any]) -> dict[str, Any]:
         "light": row["light"],
         "light_name": words.word(words.LIGHTS, row["light"]),
         "subject": f"{words.word(words.SUBJECTS, row['subject_type'])} {row['subject']}",
+        "persons": words.count(row["persons"]) if "persons" in row else "",
+        "institutions": words.count(row["institutions"]) if "institutions" in row else "",
         "findings": words.count(row["findings"]),
         "amount": f"{row['amount']:,.0f}",
-        "score": f"{row['score']:.2f}",
     }
 
 
 def rule_options(rows: Rows) -> Options:
-    """Findings per rule, stacked by light, the most frequent rule on top."""
-    totals: defaultdict[str, int] = defaultdict(int)
-    counts: dict[tuple[str, str], int] = {}
-    for row in rows["rules"]:
-        totals[row["detector"]] += row["findings"]
-        counts[row["detector"], row["light"]] = row["findings"]
-    detectors = sorted(totals, key=lambda name: totals[name])
+    """Findings per rule, stacked by light, the most frequent rule on top; beside the number the share that hospitals bore out."""
+    found = rows["rules"][:_RULES][::-1]
     return {
-        "grid": {"left": 138, "right": 46, "top": 4, "bottom": 4},
+        "grid": {"left": 138, "right": 92, "top": 2, "bottom": 2},
         "tooltip": tooltip(trigger="axis"),
         "xAxis": value_axis(axisLabel={"show": False}, splitLine={"show": False}),
-        "yAxis": category_axis([words.detector(name) for name in detectors], label=text(13, INK)),
+        "yAxis": category_axis(
+            [words.detector(row["detector"]) for row in found], label=text(13, INK) | {"interval": 0}
+        ),
         "series": [
             {
                 "name": f"{words.LIGHTS[light]}灯",
                 "type": "bar",
                 "stack": "findings",
                 "barWidth": "56%",
-                "data": [counts.get((name, light), 0) for name in detectors],
+                "data": [row[light] for row in found],
                 "itemStyle": {"color": LIGHT_COLOURS[light]},
             }
-            for light in _ORDER
+            for light in _LIGHTS
         ]
         + [
             {
@@ -103,33 +108,38 @@ def rule_options(rows: Rows) -> Options:
                 "data": [
                     {
                         "value": 0,
-                        "label": {"show": True, "position": "right", "formatter": str(totals[name]), **text(13, INK)},
+                        "label": {"show": True, "position": "right", "formatter": _told(row), **text(13, INK)},
                     }
-                    for name in detectors
+                    for row in found
                 ],
             }
         ],
     }
 
 
+def _told(row: dict[str, Any]) -> str:
+    count, share = words.count(row["findings"]), row["upheld_percent"]
+    return count if share is None else f"{count} 采纳{share:.0f}%"
+
+
 def day_options(rows: Rows) -> Options:
-    """Findings per day as areas, one per light."""
-    days = sorted({row["day"] for row in rows["daily"]})
-    counts = {(row["day"], row["light"]): row["findings"] for row in rows["daily"]}
+    """Findings per day, stacked by light; above them the handling states."""
+    days, states = rows["daily"], state_lines(rows)
     return {
-        "grid": {"left": 36, "right": 8, "top": 10, "bottom": 22},
+        "title": {"text": "\n".join(states), "textStyle": text(13, INK) | {"lineHeight": 16}, "left": 0, "top": 0},
+        "grid": {"left": 36, "right": 8, "top": 14 + 16 * len(states), "bottom": 22},
         "tooltip": tooltip(trigger="axis"),
-        "xAxis": category_axis([f"{day:%m-%d}" for day in days]),
-        "yAxis": value_axis(),
+        "xAxis": category_axis([f"{row['day']:%m-%d}" for row in days]),
+        "yAxis": value_axis(minInterval=1),
         "series": [
             {
                 "name": f"{words.LIGHTS[light]}灯",
                 "type": "bar",
                 "stack": "findings",
                 "barWidth": "64%",
-                "data": [counts.get((day, light), 0) for day in days],
+                "data": [row[light] for row in days],
                 "itemStyle": {"color": LIGHT_COLOURS[light]},
             }
-            for light in ("green", "yellow", "red")
+            for light in reversed(_LIGHTS)
         ],
     }

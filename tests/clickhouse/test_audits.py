@@ -18,7 +18,7 @@ from clickhouse.panels import run_panel
 from clickhouse.settings import StoreSettings
 from clickhouse.sink import Sink
 from schemas.audit import Finding, Record
-from tests.fixtures_clickhouse import settlement
+from tests.fixtures_clickhouse import alert, settlement
 
 pytestmark = pytest.mark.embedded
 AT = int(datetime(2025, 3, 10, 1, 30, 0, 250_000, tzinfo=UTC).timestamp() * 1000)
@@ -126,20 +126,68 @@ def test_answers_are_counted_by_day_and_doctor(store: Client) -> None:
     assert count_answers(store, ["day"], institution_id="H9") == []
 
 
-def test_the_panel_counts_questions_and_not_what_was_said_to_answers(store: Client) -> None:
+def test_the_panel_tells_how_questions_ended_by_hour_transaction_and_rule(store: Client) -> None:
     sink = Sink(store)
-    sink.store([settlement(1)])
-    sink.refresh()
+    sink.store([settlement(1)], [alert(1, raised_at="2025-03-10 09:40:00")])
+    shown = [("J1", finding(1)), ("J2", finding(2, light="red"))]
     sink.store_audits(
         [
-            record(1),
-            record(2, undecided=True),
-            record(3, infno="3102"),
-            record(4, infno="3103", feedback=[("J1", "2", "")]),
+            record(1, took_ms=5.0),
+            record(2, undecided=True, took_ms=30.0),
+            record(3, infno="3102", findings=shown, took_ms=15.0),
+            record(4, findings=[("J3", finding(1))], took_ms=10.0, institution_id="H2"),
+            record(5, findings=[("J4", finding(1, light="green"))], took_ms=10.0),
+            record(6, infcode=-1, took_ms=900.0),
+            record(7, infno="3103", feedback=[("J1", "1", "病情需要"), ("J2", "2", "")], took_ms=2.0),
+            record(8, asked_at=AT - DAY),
         ]
     )
-    [hour] = [row for row in run_panel(store, "audits")["hourly"] if row["asked"]]
-    assert (hour["asked"], hour["undecided"]) == (3, 1)
+    sink.refresh()
+    panel = run_panel(store, "audits")
+    [totals] = panel["totals"]
+    assert (totals["asked"], totals["asked_before"], totals["answers"], totals["refused"]) == (5, 1, 1, 1)
+    shares = [totals[f"{name}_percent"] for name in ("passed", "warned", "changed", "undecided")]
+    assert shares == [40, 20, 20, 20]
+    assert totals["documents"] == 1
+    assert totals["median_ms"] == pytest.approx(10, rel=0.02)
+    assert len(panel["hourly"]) == 24
+    [hour] = [row for row in panel["hourly"] if row["asked"]]
+    assert hour["hour"].hour == 9
+    names = ("before_care", "in_care", "answers", "passed", "warned", "changed", "undecided", "refused")
+    assert [hour[name] for name in names] == [4, 1, 1, 2, 1, 1, 1, 1]
+    kinds = {row["infno"]: row for row in panel["transactions"]}
+    assert {name: row["asked"] for name, row in kinds.items()} == {"3101": 4, "3102": 1, "3103": 1}
+    assert (kinds["3102"]["changed"], kinds["3101"]["changed"]) == (1, 0)
+    assert kinds["3102"]["median_ms"] == pytest.approx(15, rel=0.02)
+    rules = {row["detector"]: row for row in panel["rules"]}
+    first, second = rules["rule.1"], rules["rule.2"]
+    assert (first["shown"], first["yellow"], first["explained"], first["continued"], first["returned"]) == (
+        2,
+        2,
+        1,
+        1,
+        0,
+    )
+    assert (second["red"], second["returned"], second["returned_percent"], second["amount"]) == (
+        1,
+        1,
+        100,
+        Decimal("12.30"),
+    )
+    assert (rules["frequent_visits.rolling_count"]["shown"], rules["frequent_visits.rolling_count"]["found"]) == (0, 1)
+
+
+def test_an_office_is_told_of_its_own_audits(store: Client) -> None:
+    sink = Sink(store)
+    sink.store([settlement(1)])
+    sink.store_audits([record(1), record(2, institution_id="H2", findings=[("J2", finding(2))], took_ms=400.0)])
+    sink.refresh()
+    panel = run_panel(store, "audits", institution="H1")
+    [totals] = panel["totals"]
+    assert (totals["asked"], totals["passed_percent"], totals["documents"]) == (1, 100, 0)
+    assert totals["p99_ms"] == pytest.approx(12.5, rel=0.02)
+    assert panel["rules"] == []
+    assert [row["asked"] for row in panel["transactions"]] == [1, 0, 0]
 
 
 def test_audits_from_before_the_columns_were_added_stay(store_settings: StoreSettings, tmp_path: Path) -> None:

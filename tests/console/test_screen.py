@@ -22,6 +22,7 @@ CHARTS: dict[str, Chart] = {
     "districts": visits.district_options,
     "hospitals": hospitals.peer_options,
     "audits": audits.hour_options,
+    "audited_rules": audits.rule_options,
     "rules": results.rule_options,
     "days": results.day_options,
     "trend": trend.year_options,
@@ -29,7 +30,7 @@ CHARTS: dict[str, Chart] = {
 }
 EMPTY: Rows = {
     name: []
-    for name in ("daily", "districts", "ranking", "hourly", "rules", "subjects", "months", "institutions")
+    for name in ("daily", "districts", "ranking", "hourly", "rules", "states", "subjects", "months", "institutions")
 }
 PLACE = {
     "fixmedins_code": "H1", "fixmedins_name": "医院", "fixmedins_type": "1", "mdtrtarea_admvs": "320601", "lat": 32.0, "lon": 121.0,
@@ -96,54 +97,39 @@ def test_the_average_fee_comes_with_its_growth(fee: float | None, growth: float 
     assert texts == dict.fromkeys(counts, "1,200") | {"average_fee": text}
 
 
-def test_what_passed_and_what_was_found_add_up_to_what_was_judged() -> None:
-    hour = {"hour": datetime(2025, 3, 1, 9), "documents": 10, "red": 1, "yellow": 2, "green": 3, "share_percent": 60.0}  # noqa: DTZ001
+def test_an_hour_of_audits_is_stacked_by_how_they_ended() -> None:
+    hour = {"hour": datetime(2025, 3, 1, 9), "passed": 5, "warned": 3, "changed": 2, "undecided": 1, "documents": 40}  # noqa: DTZ001
     options = audits.hour_options({"hourly": [hour]})
-    assert {one["name"]: one["data"][0] for one in options["series"][:4]} == {
-        "通过": 4,
-        "绿灯": 3,
-        "黄灯": 2,
-        "红灯": 1,
-    }
+    stacked = {one["name"]: one["data"] for one in options["series"] if one.get("stack") == "audits"}
+    assert stacked == {"通过": [5], "提示": [3], "修改": [2], "未决": [1]}
+    assert [one["data"] for one in options["series"] if one["type"] == "line"] == [[40]]
 
 
-def test_rules_are_summed_over_their_lights() -> None:
-    rows = {
-        "rules": [
-            {
-                "family": "agent_buying",
-                "detector": "a.b",
-                "light": light,
-                "findings": count,
-                "amount": Decimal(1),
-                "subjects": 1,
-            }
-            for light, count in (("red", 1), ("yellow", 4))
-        ]
-    }
-    options = results.rule_options(rows)
-    assert options["yAxis"]["data"] == ["a.b"]
-    assert options["series"][-1]["data"][0]["label"]["formatter"] == "5"
-
-
-def test_the_hospitals_furthest_above_their_peers_stand_on_top_each_kind_of_care_by_itself() -> None:
+def test_the_rules_most_asked_about_stand_on_top_with_what_was_found_at_settlement() -> None:
     rows = [
-        {"fixmedins_name": f"医院{n}", "outpatient_over_peers": float(n), "inpatient_over_peers": None if n < 7 else -float(n)}
-        for n in range(9)
+        {"detector": f"rule.{n}", "shown": 10 - n, "red": 4 - n // 2, "yellow": 6 - n + n // 2, "found": n}
+        for n in range(8)
     ]
-    options = hospitals.peer_options({"ranking": rows})
-    assert [axis["data"] for axis in options["yAxis"]] == [["医院4", "医院5", "医院6", "医院7", "医院8"], ["医院8", "医院7"]]
-    assert [[bar["value"] for bar in one["data"]] for one in options["series"]] == [[4, 5, 6, 7, 8], [-8, -7]]
+    options = audits.rule_options({"rules": rows})
+    assert options["yAxis"]["data"] == ["rule.3  10", "rule.2  10", "rule.1  10", "rule.0  10"]
+    assert [one["data"] for one in options["series"]] == [[3, 3, 4, 4], [4, 5, 5, 6], [3, 2, 1, 0]]
 
 
-def test_a_month_stands_beside_that_of_the_year_before() -> None:
-    columns = ("fund", "fund_before", "settlements", "red", "yellow", "violations_before", "saved")
-    month = {"month": date(2025, 3, 1)} | {name: Decimal(number) for number, name in enumerate(columns)}
-    options = trend.year_options({"months": [month]})
-    assert [axis["data"] for axis in options["xAxis"]] == [["3月"], ["3月"]]
-    assert {one["name"]: one["data"] for one in options["series"]} == {
-        "上年同期": [1], "基金支付": [0], "单据": [2], "红灯": [3], "黄灯": [4], "上年红黄": [5], "节省": [6],
-    }  # fmt: skip
+def test_a_rule_shows_its_lights_its_number_and_the_share_hospitals_bore_out() -> None:
+    row = {"detector": "a.b", "red": 1, "yellow": 4, "green": 0, "findings": 5, "upheld_percent": 62.5}
+    options = results.rule_options({"rules": [row, row | {"detector": "a.c", "upheld_percent": None}]})
+    assert options["yAxis"]["data"] == ["a.c", "a.b"]
+    assert [one["data"] for one in options["series"][:3]] == [[1, 1], [4, 4], [0, 0]]
+    assert [one["label"]["formatter"] for one in options["series"][-1]["data"]] == ["5", "5 采纳62%"]
+
+
+def test_handling_states_are_shown_as_they_come_those_without_a_word_too() -> None:
+    states = [
+        {"state": "open", "findings": 1200},
+        {"state": "withdrawn", "findings": 3},
+        {"state": "new_one", "findings": 1},
+    ]
+    assert results.state_lines({"states": states}) == ["待处置 1,200 · 已撤销 3", "new_one 1"]
 
 
 def test_a_mark_is_as_large_as_its_traffic_and_coloured_by_its_worst_light() -> None:

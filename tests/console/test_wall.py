@@ -185,12 +185,18 @@ async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], s
     ranked = rows("hospitals")["ranking"][0]
     cells = await _texts(wall.page, "[data-module=hospitals] .ranking tbody tr:first-child td")
     assert cells[:3] == [ranked["fixmedins_name"], words.short(ranked["fund"]), f"{ranked['outpatient_average']:,.0f}"]
-    hourly = rows("audits")["hourly"]
-    assert (await _texts(wall.page, "[data-module=audits] .fact-value"))[
-        0
-    ] == f"{sum(row['documents'] for row in hourly):,}"
-    found = sum(row["findings"] for row in rows("results")["rules"] if row["family"] == "agent_buying")
-    assert (await _texts(wall.page, "[data-module=results] .fact-value"))[0] == f"{found:,}"
+    [audited] = rows("audits")["totals"]
+    assert audited["asked"] > 0
+    assert (await _texts(wall.page, "[data-module=audits] .fact-value"))[0] == f"{audited['asked']:,}"
+    [found] = rows("results")["totals"]
+    assert (await _texts(wall.page, "[data-module=results] .fact-value"))[0] == f"{found['agent_buying']:,}"
+    ring = rows("results")["rings"][0]
+    cells = await _texts(wall.page, "[data-module=results] tbody tr:first-child td")
+    assert cells[1:4] == [
+        words.word(words.SUBJECTS, ring["subject_type"]) + " " + ring["subject"],
+        f"{ring['persons']:,}",
+        f"{ring['institutions']:,}",
+    ]
     place = next(row for row in rows("map")["institutions"] if row["light"])
     cells = await _texts(wall.page, "[data-module=map] tbody tr:first-child td")
     assert cells[1:] == [place["fixmedins_name"], f"{place['findings']:,}", f"{place['settlements']:,}"]

@@ -263,13 +263,10 @@ class TestPanels:
             own = [s for s in month if s.institution_id == row["fixmedins_code"]]
             assert (row["settlements"], row["fund"]) == (sum(s.kind == "SETTLE" for s in own), net(own))
         visits = run_panel(store, "visits", rows=1000)
-        assert sum(row["settlements"] for row in visits["daily"]) == sum(
-            row["settlements"] for row in visits["persons"]
-        )
         persons = defaultdict(set)
         for s in settled:
             persons[s.settled_at.date()].add(s.person_id)
-        assert {row["day"]: row["persons"] for row in visits["persons"]}.items() <= {
+        assert {row["day"]: row["persons"] for row in visits["daily"]}.items() <= {
             d: len(p) for d, p in persons.items()
         }.items()
         week = [s for s in settlements if hour_of(s) > latest - timedelta(days=7)]
@@ -277,10 +274,56 @@ class TestPanels:
             own = [s for s in week if s.area == row["mdtrtarea_admvs"]]
             assert (row["settlements"], row["fund"]) == (sum(s.kind == "SETTLE" for s in own), net(own))
         hourly = run_panel(store, "audits")["hourly"]
-        evidence = {event for a in city.alerts if not a.shadow for event in a.event_ids}
         assert sum(row["documents"] for row in hourly) == sum(s.kind == "SETTLE" for s in day)
-        named = sum(row["red"] + row["yellow"] + row["green"] for row in hourly)
-        assert named == sum(s.kind == "SETTLE" and s.event_id in evidence for s in day) > 0
+
+    def test_results_equal_the_alerts(self, city: City) -> None:
+        latest = max(hour_of(s) for s in city.settlements)
+        results = run_panel(city.store, "results", rows=1000)
+        since = f"{latest - timedelta(days=30):%Y-%m-%d %H:%M:%S}"
+        found = [a for a in city.alerts if not a.shadow and a.raised_at > since]
+        buying = [a for a in found if a.family == "agent_buying"]
+        [totals] = results["totals"]
+        assert (totals["findings"], totals["agent_buying"], totals["rings"]) == (len(found), len(buying), 1)
+        assert totals["amount"] == sum(a.amount for a in found)
+        for light in ("red", "yellow", "green"):
+            lit = sum(a.light == light for a in found)
+            assert totals[light] == sum(row[light] for row in results["rules"]) == lit > 0
+        assert sum(row["findings"] for row in results["daily"]) == len(
+            [a for a in found if a.raised_at >= f"{latest - timedelta(days=29):%Y-%m-%d}"]
+        )
+        assert {row["state"]: row["findings"] for row in results["states"]} == {"open": len(found)}
+        [ring] = results["rings"]
+        assert (ring["subject_type"], ring["findings"], ring["amount"]) == (
+            "agent",
+            len(buying),
+            sum(a.amount for a in buying),
+        )
+        assert ring["persons"] == len({person for a in buying for person in a.persons})
+        assert ring["institutions"] == len({place for a in buying for place in a.institutions})
+        assert sum(row["findings"] for row in results["subjects"]) == len(found) - len(buying)
+
+    def test_an_office_is_not_told_what_a_ring_did_elsewhere(self, store: Client, sink: Sink) -> None:
+        ring: dict[str, Any] = {
+            "family": "agent_buying", "detector": "agent_buying.collector_cards", "subject_type": "agent",
+            "subject_id": "collector-token-0002",
+        }  # fmt: skip
+        shared = alert(
+            1, persons=["a" * 12, "b" * 12], institutions=["P2", "P1"], amount=Decimal("900.00"), light="red", **ring
+        )
+        sink.store(
+            [settlement(1)], [shared, alert(2, persons=["c" * 12], **ring), alert(3, revision=2, withdrawn=True)]
+        )
+        sink.refresh()
+        [everything] = run_panel(store, "results")["rings"]
+        assert (everything["persons"], everything["institutions"], everything["amount"]) == (3, 2, Decimal("970.05"))
+        assert everything["fixmedins_code"] == "P2"
+        office = run_panel(store, "results", institution="P1")
+        [own] = office["rings"]
+        assert (own["persons"], own["institutions"], own["amount"]) == (1, 1, Decimal("70.05"))
+        assert (own["fixmedins_code"], own["findings"], own["light"]) == ("P1", 2, "red")
+        assert office["totals"][0]["amount"] == Decimal("70.05")
+        assert {row["state"]: row["findings"] for row in office["states"]} == {"open": 2, "withdrawn": 1}
+        assert "P2" not in str(office)
 
     def test_the_feed_shows_the_latest_with_their_worst_light(self, city: City) -> None:
         shown = run_panel(city.store, "feed")["documents"]
@@ -386,6 +429,7 @@ class City:
                 raised_at=f"{self.settlements[0].settled_at + timedelta(minutes=97 * n):%Y-%m-%d %H:%M:%S}",
                 institutions=[["P0", "P1", "P2", "H3", "P4"][n % 5]], subject_type="person" if n % 2 else "agent",
                 subject_id=f"3206{n % 7:012d}" if n % 2 else "collector-token-0001",
+                family="frequent_visits" if n % 2 else "agent_buying",
             )
             for n in range(400, 600, 7)
         ]  # fmt: skip
