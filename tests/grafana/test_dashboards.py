@@ -40,7 +40,9 @@ _SAMPLES = {
     "district": "SELECT mdtrtarea_admvs FROM settlements ORDER BY setl_time DESC, event_id DESC LIMIT 1",
     "alert": "SELECT alert_id FROM alerts ORDER BY raised_at DESC, alert_id LIMIT 1",
     "event": "SELECT event_ids[1] FROM alerts ORDER BY raised_at DESC, alert_id LIMIT 1",
-    "person": expanded("SELECT person_key(psn_no) FROM (SELECT persons[1] AS psn_no FROM alerts ORDER BY raised_at DESC, alert_id LIMIT 1)"),
+    "person": expanded(
+        "SELECT person_key(psn_no) FROM (SELECT persons[1] AS psn_no FROM alerts ORDER BY raised_at DESC, alert_id LIMIT 1)"
+    ),
     "period": "SELECT '30'",
     "disease": "SELECT disease FROM settlement_rows ORDER BY setl_time DESC, event_id DESC LIMIT 1",
 }
