@@ -1,5 +1,7 @@
-// Sizes for charts that follow the screen, the clock, whole rows, and the state of the connection to the console.
+// The layout, sizes for charts that follow the screen, the clock, whole rows, and the state of the connection to the console.
 "use strict";
+
+document.documentElement.dataset.layout = new URLSearchParams(location.search).get("layout") === "3x3" ? "3x3" : "single";
 
 // One "pixel" of the 1920 x 1080 design on this screen; charts are given sizes as fs(n).
 globalThis.fs = (size) => (size * parseFloat(getComputedStyle(document.documentElement).fontSize)) / 16;

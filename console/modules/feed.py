@@ -16,9 +16,9 @@ _COLUMNS: Final = (
     ("institution", "定点机构", "left", "17%"),
     ("care", "类别", "left", "10%"),
     ("person", "参保人", "left", "13%"),
-    ("fee", "总费用", "right", "9%"),
-    ("fund", "基金支付", "right", "9%"),
-    ("finding", "审核发现", "left", "16%"),
+    ("fee", "总费用", "right", "8%"),
+    ("fund", "基金", "right", "8%"),
+    ("finding", "审核发现", "left", "18%"),
     ("delay", "延迟", "right", "7%"),
 )
 
@@ -44,10 +44,10 @@ def _listed(number: int, row: dict[str, Any], today: date) -> dict[str, Any]:
         "light": row["light"] or "none",
         "light_name": words.word(words.LIGHTS, row["light"]) + "灯" if row["light"] else "通过",
         "institution": row["fixmedins_name"] or row["fixmedins_code"],
-        "care": row["kind"],
+        "care": row["kind"].replace("慢特病门诊", "慢特病"),
         "person": row["person"],
-        "fee": f"{row['medfee_sumamt']:,.2f}",
-        "fund": f"{row['fund_pay_sumamt']:,.2f}",
+        "fee": f"{row['medfee_sumamt']:,.0f}",
+        "fund": f"{row['fund_pay_sumamt']:,.0f}",
         "finding": found,
         "delay": words.ago(row["delay_seconds"]),
     }

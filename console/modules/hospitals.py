@@ -36,12 +36,12 @@ _CARE: Final = (
 )
 _RANKED: Final = (
     ("name", "医院", "left", "24%"),
-    ("fund", "基金", "right", "15%"),
+    ("fund", "基金", "right", "13%"),
     ("outpatient", "门诊次均", "right", "14%"),
     ("outpatient_growth", "环比", "right", "12%"),
     ("inpatient", "住院次均", "right", "14%"),
     ("inpatient_growth", "环比", "right", "12%"),
-    ("findings", "千单", "right", "9%"),
+    ("findings", "千单", "right", "11%"),
 )
 _SIDES: Final = (("门诊次均与同级中位", "outpatient_over_peers"), ("住院次均与同级中位", "inpatient_over_peers"))
 _CHARTED: Final = 5

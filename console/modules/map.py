@@ -14,20 +14,20 @@ from console.boards import Rows
 from console.outlines import Point, ring
 from console.screen import EDGE, INK, LIGHT_COLOURS, Options, chart, draw, row_table, text, tooltip
 
-_ASPECT: Final = 1.27  # width by height of the place the chart has on the wall
+_ASPECT: Final = 1.1  # width by height of the place the chart has on the wall
 _MARGIN: Final = 0.09  # of the span, around the outermost institutions
 _SMALLEST, _LARGEST = 7, 26
 _COLUMNS: Final = (
-    ("light_name", "灯", "left", "20%"),
-    ("name", "发现较多机构", "left", "50%"),
+    ("light_name", "灯", "left", "16%"),
+    ("name", "发现较多机构", "left", "52%"),
     ("findings", "30天", "right", "15%"),
-    ("settlements", "24时", "right", "15%"),
+    ("settlements", "24时", "right", "17%"),
 )
 
 
 def build() -> Callable[[Rows], None]:
     """The map, and beside it the institutions with the most findings."""
-    with ui.element("div").classes("split").style("grid-template-columns: 2fr 1fr"):
+    with ui.element("div").classes("split").style("grid-template-columns: 10fr 7fr"):
         places = chart()
         table = row_table(_COLUMNS, light="light_name")
 
@@ -83,7 +83,10 @@ def place_options(rows: Rows) -> Options:
         "tooltip": tooltip(trigger="item", **{":formatter": "(item) => item.data.name ?? ''"}),
         "xAxis": {**axis, "min": west, "max": east, "axisLabel": degrees | {"formatter": "{value}°E"}},
         "yAxis": {**axis, "min": south, "max": north, "axisLabel": degrees | {"formatter": "{value}°N"}},
-        "series": [*_outlines(rings), *(_marks(light, places, busiest) for light in ("", "green", "yellow", "red"))],
+        "series": [
+            *_outlines(rings),
+            *(_marks(light, places, busiest, (west + east) / 2) for light in ("", "green", "yellow", "red")),
+        ],
     }  # fmt: skip
 
 
@@ -139,7 +142,7 @@ def _outlines(rings: dict[str, list[Point]]) -> list[Options]:
     return [*lines, names]
 
 
-def _marks(light: str, places: list[dict[str, Any]], busiest: int) -> Options:
+def _marks(light: str, places: list[dict[str, Any]], busiest: int, middle: float) -> Options:
     found = [row for row in places if row["light"] == light]
     return {
         "name": _series_name(light),
@@ -148,7 +151,7 @@ def _marks(light: str, places: list[dict[str, Any]], busiest: int) -> Options:
         "rippleEffect": {"scale": 2.6, "brushType": "stroke", "period": 3},
         "itemStyle": {"color": LIGHT_COLOURS[light], "opacity": 0.85, "borderColor": "#050b1a", "borderWidth": 1},
         "label": {
-            "show": light == "red", "position": "right", "textBorderColor": "#050b1a", "textBorderWidth": 3,
+            "show": light == "red", "textBorderColor": "#050b1a", "textBorderWidth": 3,
             **text(13, INK), ":formatter": "(item) => item.data.short",
         },
         "labelLayout": {"hideOverlap": True},
@@ -158,6 +161,7 @@ def _marks(light: str, places: list[dict[str, Any]], busiest: int) -> Options:
                 "symbol": "diamond" if row["fixmedins_type"] == "2" else "circle",
                 "symbolSize": round(_SMALLEST + (_LARGEST - _SMALLEST) * sqrt(row["settlements"] / busiest), 1),
                 "short": row["fixmedins_name"],
+                "label": {"position": "right" if row["lon"] < middle else "left"},  # towards the middle, where there is room
                 "name": f"{row['fixmedins_name']} · 24小时 {row['settlements']} 单 · 30天发现 {row['findings']} 条",
             }
             for row in found

@@ -27,11 +27,11 @@ from console.screen import (
 )
 
 _KINDS: Final = {
-    "outpatient": "普通门诊",
-    "chronic": "慢特病门诊",
+    "outpatient": "门诊",
+    "chronic": "慢特病",
     "emergency": "急诊",
     "inpatient": "住院",
-    "pharmacy": "药店购药",
+    "pharmacy": "药店",
     "other": "其他",
 }
 _TITLES: Final = {query.name: query.title for query in MODULES["visits"].queries}
@@ -43,7 +43,7 @@ _FIGURES: Final = {
     "average_fee": "次均费用（元）",
 }
 _DISTRICTS: Final = 6  # as many as can be read beside the chart of days
-_ONE_LINE: Final = 4  # kinds whose names fit beside each other above the chart
+_ONE_LINE: Final = 6  # kinds whose names fit beside each other above the chart
 _COLUMNS: Final = (
     ("person", _TITLES["frequent"], "left", "34%"),
     ("visits", "门诊次数", "right", "18%"),
@@ -55,9 +55,9 @@ _COLUMNS: Final = (
 
 def build() -> Callable[[Rows], None]:
     """Five figures, two charts and a short table."""
-    with ui.element("div").classes("facts").style("grid-auto-columns: auto; justify-content: stretch"):
+    with ui.element("div").classes("facts facts-dense"):
         figures = {name: fact(title) for name, title in _FIGURES.items()}
-    with ui.element("div").classes("split").style("grid-template-columns: 3fr 2fr"):
+    with ui.element("div").classes("split").style("grid-template-columns: 5fr 3fr"):
         daily, districts = chart(), chart()
     with ui.element("div").style("flex: none; height: 7.8rem; display: flex"):
         frequent = row_table(_COLUMNS)
@@ -115,8 +115,8 @@ def daily_options(rows: Rows) -> Options:
         "itemStyle": {"color": INK},
     }
     return {
-        "grid": {"left": 46, "right": 8, "top": 34 if len(kinds) < _ONE_LINE else 54, "bottom": 24},
-        "legend": legend(left=0, right="auto"),
+        "grid": {"left": 46, "right": 8, "top": 30 if len(kinds) < _ONE_LINE else 54, "bottom": 24},
+        "legend": legend(left=0, right="auto", padding=0, itemGap=6, itemWidth=9),
         "tooltip": tooltip(trigger="axis"),
         "xAxis": category_axis([f"{row['day']:%m-%d}" for row in days]),
         "yAxis": value_axis(),

@@ -11,10 +11,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from playwright.async_api import Page, async_playwright
 
 from clickhouse.panels import MODULES
 from clickhouse.settings import StoreSettings
@@ -26,6 +29,16 @@ from streams.access import issue_token, load_tokens
 from tests.fixtures_city import City
 
 _START_SECONDS = 60.0
+_ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+PATIENCE = 60_000  # milliseconds
+LIVE = "document.querySelectorAll('[data-module][data-state=live]').length === 7"
+"""True in a page once all modules were drawn."""
+VERSIONS = """() => Object.fromEntries([...document.querySelectorAll('[data-module]')]
+    .map((module) => [module.dataset.module, Number(module.dataset.version)]))"""
+"""How often each module was read, by its name."""
 
 
 @dataclass(frozen=True)
@@ -162,3 +175,33 @@ def serving(
     folder = tmp_path_factory.mktemp("console")
     doors = make_doors(folder / "tokens.toml", city)
     return start_console(city.settings, doors.path, folder / "clock"), doors
+
+
+class Watched:
+    """A page, and what it asked for and complained about."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.hosts: set[str] = set()
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+        page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
+        page.on(
+            "console",
+            lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None,
+        )
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+
+@pytest.fixture
+async def open_page(needs_chromium: Path) -> AsyncIterator[Callable[..., Any]]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=str(needs_chromium), args=_ARGUMENTS)
+
+        async def opened(url: str, width: int = 1920, height: int = 1080) -> Watched:
+            watched = Watched(await browser.new_page(viewport={"width": width, "height": height}))
+            await watched.page.goto(url)
+            return watched
+
+        yield opened
+        await browser.close()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Page
 
 from clickhouse.client import connect
 from clickhouse.migrate import migrate
@@ -20,49 +20,11 @@ from clickhouse.panels import MODULES
 from clickhouse.settings import StoreSettings
 from clickhouse.sink import Sink
 from console import words
-from tests.console.conftest import Console, Doors
+from tests.console.conftest import LIVE, PATIENCE, VERSIONS, Console, Doors, Watched
 from tests.fixtures_city import City
 from tests.fixtures_clickhouse import EmbeddedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.embedded, pytest.mark.timeout(180)]
-_ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-_PATIENCE = 60_000  # milliseconds
-_LIVE = "document.querySelectorAll('[data-module][data-state=live]').length === 7"
-_VERSIONS = """() => Object.fromEntries([...document.querySelectorAll('[data-module]')]
-    .map((module) => [module.dataset.module, Number(module.dataset.version)]))"""
-
-
-class Watched:
-    """A page, and what it asked for and complained about."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.hosts: set[str] = set()
-        self.complaints: list[str] = []
-        page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
-        page.on("websocket", lambda socket: self.hosts.add(urlsplit(socket.url).netloc))
-        page.on(
-            "console",
-            lambda message: self.complaints.append(message.text) if message.type in ("error", "warning") else None,
-        )
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-
-@pytest.fixture
-async def open_page(needs_chromium: Path) -> AsyncIterator[Callable[..., Any]]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=str(needs_chromium), args=_ARGUMENTS)
-
-        async def opened(url: str, width: int = 1920, height: int = 1080) -> Watched:
-            watched = Watched(await browser.new_page(viewport={"width": width, "height": height}))
-            await watched.page.goto(url)
-            return watched
-
-        yield opened
-        await browser.close()
 
 
 async def _texts(page: Page, selector: str) -> list[str]:
@@ -75,7 +37,7 @@ async def test_seven_modules_show_data_on_one_screen_from_this_console_only(
 ) -> None:
     console, _ = serving
     wall: Watched = await open_page(f"{console.url}/wall", width, height)
-    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await wall.page.wait_for_function(LIVE, timeout=PATIENCE)
     for module, about in MODULES.items():
         frame = wall.page.locator(f"[data-module={module}]")
         assert about.title in await frame.inner_text()
@@ -96,23 +58,23 @@ async def test_seven_modules_show_data_on_one_screen_from_this_console_only(
             const pixels = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
             return pixels.some((value) => value !== 0);
         })""",
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
     )
     assert wall.hosts == {urlsplit(console.url).netloc}
     assert wall.complaints == []
 
 
 async def _versions(page: Page) -> dict[str, int]:
-    versions: dict[str, int] = await page.evaluate(_VERSIONS)
+    versions: dict[str, int] = await page.evaluate(VERSIONS)
     return versions
 
 
 async def _reach(page: Page, versions: dict[str, int]) -> None:
     """Wait until the wall shows these versions."""
     await page.wait_for_function(
-        f"(wanted) => Object.entries(wanted).every(([module, version]) => ({_VERSIONS})()[module] >= version)",
+        f"(wanted) => Object.entries(wanted).every(([module, version]) => ({VERSIONS})()[module] >= version)",
         arg=versions,
-        timeout=_PATIENCE,
+        timeout=PATIENCE,
     )
 
 
@@ -122,7 +84,7 @@ async def test_each_module_refreshes_at_its_own_rate_and_the_trend_when_asked(
     console = serving[0]
     wall: Watched = await open_page(f"{console.url}/wall")
     page = wall.page
-    await page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await page.wait_for_function(LIVE, timeout=PATIENCE)
     rates = {module: about.refresh for module, about in MODULES.items() if about.refresh}
     console.pass_time(1_000)  # everything is due, so all rates count from the same moment
     start = await _versions(page)
@@ -146,7 +108,7 @@ async def test_many_walls_cost_the_store_as_much_as_one(
     console = serving[0]
     walls = [await open_page(f"{console.url}/wall", 1280, 720) for _ in range(3)]
     for wall in walls:
-        await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+        await wall.page.wait_for_function(LIVE, timeout=PATIENCE)
     before = await _versions(walls[0].page)
     reads = _reads_of_feed(console)
     console.pass_time(5)
@@ -165,7 +127,7 @@ def _reads_of_feed(console: Console) -> float:
 async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], serving: tuple[Console, Doors]) -> None:
     console, doors = serving
     wall: Watched = await open_page(f"{console.url}/wall")
-    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await wall.page.wait_for_function(LIVE, timeout=PATIENCE)
 
     def rows(module: str) -> dict[str, list[dict[str, Any]]]:
         answer = httpx.get(f"{console.url}/api/panels/{module}", headers=doors.header("supervisor"), timeout=60)
@@ -179,8 +141,8 @@ async def test_the_numbers_are_those_of_the_api(open_page: Callable[..., Any], s
     cells = await _texts(wall.page, "[data-module=feed] tbody tr:first-child td")
     assert cells[4:7] == [
         first["person"],
-        f"{float(first['medfee_sumamt']):,.2f}",
-        f"{float(first['fund_pay_sumamt']):,.2f}",
+        f"{float(first['medfee_sumamt']):,.0f}",
+        f"{float(first['fund_pay_sumamt']):,.0f}",
     ]
     ranked = rows("hospitals")["ranking"][0]
     cells = await _texts(wall.page, "[data-module=hospitals] .ranking tbody tr:first-child td")
@@ -211,11 +173,11 @@ async def test_no_page_shows_a_person(
     url = serving[0].url
     persons = {one.person_id for one in city.settlements}
     wall: Watched = await open_page(f"{url}/wall")
-    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await wall.page.wait_for_function(LIVE, timeout=PATIENCE)
     listed: Watched = await open_page(f"{url}/alerts")
-    await listed.page.wait_for_selector("tbody tr td.wide", timeout=_PATIENCE)
+    await listed.page.wait_for_selector("tbody tr td.wide", timeout=PATIENCE)
     one: Watched = await open_page(f"{url}/alerts/{city.alerts[-1].alert_id}")
-    await one.page.wait_for_selector("tbody tr td", timeout=_PATIENCE)
+    await one.page.wait_for_selector("tbody tr td", timeout=PATIENCE)
     for watched in (wall, listed, one):
         content = await watched.page.content()
         assert not [person for person in persons if person in content]
@@ -228,23 +190,23 @@ async def test_findings_are_filtered_and_opened(
 ) -> None:
     listed: Watched = await open_page(f"{serving[0].url}/alerts")
     page = listed.page
-    await page.wait_for_selector("tbody tr td.wide", timeout=_PATIENCE)
+    await page.wait_for_selector("tbody tr td.wide", timeout=PATIENCE)
     await page.get_by_label("灯色").click()
     await page.get_by_role("option", name=re.compile("红灯")).click()
     red = [one for one in city.alerts if one.light == "red"]
     await page.wait_for_function(
-        f"document.querySelectorAll('tbody tr td.wide').length === {len(red)}", timeout=_PATIENCE
+        f"document.querySelectorAll('tbody tr td.wide').length === {len(red)}", timeout=PATIENCE
     )
     assert set(await _texts(page, "tbody .light")) == {"红"}
     await page.click("tbody tr:first-child")
-    await page.wait_for_url("**/alerts/*", timeout=_PATIENCE)
-    await page.wait_for_selector(".desk-finding", timeout=_PATIENCE)
+    await page.wait_for_url("**/alerts/*", timeout=PATIENCE)
+    await page.wait_for_selector(".desk-finding", timeout=PATIENCE)
     latest = max(red, key=lambda one: (one.raised_at, one.alert_id))
     assert latest.alert_id in await page.inner_text("main")
     assert words.without_persons(latest.explanation, latest.persons) in await page.inner_text("main")
     assert await page.locator("tbody tr").count() == len(latest.event_ids)
     await page.get_by_role("link", name="监控大屏").click()
-    await page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await page.wait_for_function(LIVE, timeout=PATIENCE)
     assert listed.complaints == []
 
 
@@ -263,16 +225,16 @@ async def test_a_store_that_hangs_is_said_and_got_over(
     sink.refresh()
     console = start_console(settings, None, tmp_path / "clock")
     wall: Watched = await open_page(f"{console.url}/wall")
-    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await wall.page.wait_for_function(LIVE, timeout=PATIENCE)
     os.kill(server.process.pid, signal.SIGSTOP)
     try:
         console.pass_time(5)
-        await wall.page.wait_for_selector("[data-module=feed][data-state=broken]", timeout=_PATIENCE)
+        await wall.page.wait_for_selector("[data-module=feed][data-state=broken]", timeout=PATIENCE)
         assert "数据中断" in await wall.page.inner_text("[data-module=feed]")
         assert await wall.page.locator("[data-module=trend][data-state=live]").count() == 1
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
     console.pass_time(60)
-    await wall.page.wait_for_function(_LIVE, timeout=_PATIENCE)
+    await wall.page.wait_for_function(LIVE, timeout=PATIENCE)
     assert wall.complaints == []
     assert "Traceback" not in console.output()
