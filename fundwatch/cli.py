@@ -33,6 +33,12 @@ grafana_app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(grafana_app, name="grafana")
+notifier_app = typer.Typer(
+    help="Deliver alerts to the receivers of FUNDWATCH_WEBHOOKS; without a command below, run the process.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+)
+app.add_typer(notifier_app, name="notifier")
 
 
 @app.callback()
@@ -133,6 +139,34 @@ def gateway() -> None:
     from streams.gateway.settings import GatewaySettings
 
     raise typer.Exit(serve(load(GatewaySettings), load(StoreSettings)))
+
+
+@notifier_app.callback()
+def notifier(context: typer.Context) -> None:
+    """Deliver alerts to the receivers of FUNDWATCH_WEBHOOKS; without a command below, run the process."""
+    if context.invoked_subcommand is not None:
+        return
+    from clickhouse.settings import StoreSettings
+    from fundwatch.settings import load
+    from streams.notifier.serve import main as serve
+    from streams.notifier.settings import NotifierSettings
+
+    raise typer.Exit(serve(load(NotifierSettings), load(StoreSettings)))
+
+
+@notifier_app.command("resend")
+def notifier_resend(
+    receiver: Annotated[str, typer.Option(metavar="NAME", help="to this receiver only; default: to all")] = "",
+) -> None:
+    """Send again what was given up; a running notifier begins at once, else the next one does."""
+    import asyncio
+
+    from fundwatch.settings import load
+    from streams.notifier.serve import resend
+    from streams.notifier.settings import NotifierSettings
+
+    given_up = asyncio.run(resend(load(NotifierSettings), receiver))
+    typer.echo(f"{given_up} given up alerts are to be sent again")
 
 
 @app.command()

@@ -91,10 +91,10 @@ class _Demo:
                 print(f"token {role} {token}", flush=True)
             await self._serve(ready)
             seconds = time.monotonic() - ready
-            await self._end("gateway", "worker", "console")
+            await self._end("gateway", "worker", "notifier", "console")
             return await self._count(seconds, ready_seconds)
         finally:
-            await self._end("gateway", "worker", "console")
+            await self._end("gateway", "worker", "notifier", "console")
             await self._end("kafka", "clickhouse")
             self._tell()
 
@@ -134,8 +134,9 @@ class _Demo:
                 group.create_task(asyncio.to_thread(load_names, self._store, self._traffic.institutions))
                 group.create_task(self._launch(parts.console(self._at, folder, own)))
                 await broker
-                # beside the worker, which makes the topics: it answers nothing before they are there
+                # beside the worker, which makes the topics: they answer nothing before these are there
                 group.create_task(self._launch(parts.gateway(self._at.gateway, folder, own)))
+                group.create_task(self._launch(parts.notifier(self._at, folder, own)))
                 group.create_task(self._launch(parts.worker(folder, own, self._progress)))
         except* Exception as failed:
             raise failed.exceptions[0] from None
@@ -161,6 +162,10 @@ class _Demo:
             "GATEWAY_PORT": self._at.gateway_port,
             "CONSOLE_HOST": LOOPBACK,
             "CONSOLE_PORT": self._at.console_port,
+            "CONSOLE_URL": self._at.console,
+            "NOTIFIER_HOST": LOOPBACK,
+            "NOTIFIER_PORT": self._at.notifier_port,
+            "NOTIFIER_INSTANCE": "demo",
             "TOKENS": self._tokens_file,
             "INSTITUTIONS": self._traffic.institutions,
             "DRUGS": self._traffic.drugs,

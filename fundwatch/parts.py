@@ -28,6 +28,7 @@ class Addresses:
     clickhouse_port: int
     gateway_port: int
     console_port: int
+    notifier_port: int
 
     @classmethod
     def choose(
@@ -42,9 +43,12 @@ class Addresses:
             clickhouse_port=clickhouse or free_port(),
             gateway_port=gateway or free_port(),
             console_port=console or free_port(),
+            notifier_port=free_port(),
         )
-        taken = {chosen.kafka_port, chosen.clickhouse_port, chosen.gateway_port, chosen.console_port}
-        return chosen if len(taken) == 4 else cls.choose(kafka, clickhouse, console, gateway)
+        taken = {
+            chosen.kafka_port, chosen.clickhouse_port, chosen.gateway_port, chosen.console_port, chosen.notifier_port,
+        }  # fmt: skip
+        return chosen if len(taken) == 5 else cls.choose(kafka, clickhouse, console, gateway)
 
     @property
     def kafka(self) -> str:
@@ -65,6 +69,11 @@ class Addresses:
     def console(self) -> str:
         """Address of the staff's pages."""
         return f"http://{LOOPBACK}:{self.console_port}"
+
+    @property
+    def notifier(self) -> str:
+        """Address the notifier is asked for its health at."""
+        return f"http://{LOOPBACK}:{self.notifier_port}"
 
     @property
     def wall(self) -> str:
@@ -120,6 +129,17 @@ def gateway(url: str, folder: Path, environment: dict[str, str]) -> Part:
         argv=[sys.executable, "-m", "fundwatch", "gateway"],
         log=folder / "logs" / "gateway.log",
         ready=_answers_http(f"{url}/readyz"),
+        env=environment,
+    )
+
+
+def notifier(at: Addresses, folder: Path, environment: dict[str, str]) -> Part:
+    """The one who tells the people on call."""
+    return Part(
+        name="notifier",
+        argv=[sys.executable, "-m", "fundwatch", "notifier"],
+        log=folder / "logs" / "notifier.log",
+        ready=_answers_http(f"{at.notifier}/readyz"),
         env=environment,
     )
 

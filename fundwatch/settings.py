@@ -52,9 +52,10 @@ def every_class() -> list[type[BaseSettings]]:
     from console.settings import ConsoleSettings
     from grafana.settings import GrafanaSettings
     from streams.gateway.settings import GatewaySettings
+    from streams.notifier.settings import NotifierSettings
     from streams.settings import StreamSettings
 
-    return [StoreSettings, GrafanaSettings, StreamSettings, GatewaySettings, ConsoleSettings]
+    return [StoreSettings, GrafanaSettings, StreamSettings, GatewaySettings, NotifierSettings, ConsoleSettings]
 
 
 def every_setting() -> list[Setting]:

@@ -15,9 +15,11 @@ AUDIT_REQUESTS: Final = "audit.requests"
 AUDIT_REPLIES: Final = "audit.replies"
 AUDIT_LOG: Final = "audit.log"
 FEEDBACK: Final = "feedback"
+DELIVERIES: Final = "deliveries"
 PERSON_STATE: Final = "state.persons"
 PLACE_STATE: Final = "state.places"
 WORKER_GROUP: Final = "worker"
+NOTIFIER_GROUP: Final = "notifier"
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,10 @@ class Topics:
             "max.message.bytes": str(8 * 1024 * 1024),
         }  # fmt: skip
         wide = log | {"max.message.bytes": str(8 * 1024 * 1024)}
+        # the last word on every alert and receiver for as long as an alert may grow; the store takes every word within the lag
+        kept = state | {
+            "cleanup.policy": "compact,delete", "retention.ms": str(90 * 86_400_000), "min.compaction.lag.ms": str(6 * 3_600_000),
+        }  # fmt: skip
         brief = log | {"retention.ms": str(3_600_000), "segment.ms": "600000"}
         return [
             Topic(self.name(SETTLEMENTS), self.partitions, log),
@@ -63,6 +69,7 @@ class Topics:
             Topic(self.name(AUDIT_REPLIES), self.partitions, brief),
             Topic(self.name(AUDIT_LOG), self.partitions, log),
             Topic(self.name(FEEDBACK), self.partitions, log),
+            Topic(self.name(DELIVERIES), self.partitions, kept),
             Topic(self.name(PERSON_STATE), self.partitions, state),
             Topic(self.name(PLACE_STATE), self.partitions, state),
         ]

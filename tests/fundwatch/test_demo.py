@@ -157,7 +157,7 @@ def test_live_traffic_until_a_signal(tmp_path: Path) -> None:
         }
         assert told["tokens"].keys() == set(ROLES)
         assert told["his_fixmedins_code"].startswith("H")
-        assert told["pids"].keys() == {"kafka", "clickhouse", "worker", "gateway", "console"}
+        assert told["pids"].keys() == {"kafka", "clickhouse", "worker", "gateway", "notifier", "console"}
         assert (data / "demo.json").stat().st_mode & 0o077 == 0, "the file holds tokens"
         assert httpx.get(told["wall"]).status_code == 200
         assert httpx.get(f"{told['gateway']}/readyz").json() == {"status": "ready"}

@@ -21,6 +21,8 @@ PROMISED = (
     "GRAFANA_TOKEN",
     "RULES",
     "TOKENS",
+    "WEBHOOKS",
+    "WEBHOOK_ALLOW",
     "TIMEZONE",
 )
 
