@@ -24,6 +24,7 @@ from console.boards import Boards, Rows
 from console.guard import Guard
 from console.pages import add_pages
 from console.replies import refusal
+from console.sessions import Sessions
 from console.settings import ConsoleSettings
 from console.store import Store
 from streams import serving
@@ -55,9 +56,13 @@ def create_app(
     add_api(app, Sources(store, boards, tokens))
     _add_service_paths(app, store)
     app.mount("/assets", StaticFiles(directory=_ASSETS))
-    add_pages(app, store, boards)
+    sessions = Sessions(tokens, clock=clock)
+    add_pages(app, store, boards, sessions)
     app.add_middleware(
-        Guard, names=[*settings.console_names, settings.console_host], networks=settings.console_networks
+        Guard,
+        names=[*settings.console_names, settings.console_host],
+        networks=settings.console_networks,
+        sessions=sessions,
     )
     app.add_middleware(GZipMiddleware, minimum_size=1024)
     return app

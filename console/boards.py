@@ -73,18 +73,26 @@ class Boards:
         self._clock = clock
         self._patience = patience
         self._boards: OrderedDict[tuple[str, str], _Board] = OrderedDict()
-        self._watchers: dict[str, set[Watcher]] = {module: set() for module in rates}
+        self._watchers: dict[tuple[str, str], set[Watcher]] = {}
         # one thread per module: a read that hangs must not keep another module waiting
         self._pool = ThreadPoolExecutor(max_workers=len(self._rates) + 2, thread_name_prefix="board")
 
-    def watch(self, module: str, watcher: Watcher) -> Callable[[], None]:
+    def watch(self, module: str, watcher: Watcher, institution_id: str = "") -> Callable[[], None]:
         """Call ``watcher`` with every new snapshot of a module until the returned function is called."""
-        self._watchers[module].add(watcher)
-        return lambda: self._watchers[module].discard(watcher)
+        key = (module, institution_id)
+        self._watchers.setdefault(key, set()).add(watcher)
 
-    def current(self, module: str) -> Snapshot:
+        def leave() -> None:
+            watchers = self._watchers.get(key, set())
+            watchers.discard(watcher)
+            if not watchers:
+                self._watchers.pop(key, None)
+
+        return leave
+
+    def current(self, module: str, institution_id: str = "") -> Snapshot:
         """The latest snapshot of a module, without asking the store."""
-        return self._board(module, "").snapshot
+        return self._board(module, institution_id).snapshot
 
     async def run(self) -> None:
         """Refresh what is due, for ever; ends by being cancelled."""
@@ -98,12 +106,12 @@ class Boards:
     def tick(self) -> list[str]:
         """Start a read of every watched module whose time has come; the modules started."""
         now = self._clock()
-        due = [
-            module
-            for module, rate in self._rates.items()
-            if rate is not None and self._watchers[module] and self._is_due(self._board(module, ""), rate, now)
-        ]
-        return [module for module in due if self._start(self._board(module, ""))]
+        started = []
+        for module, institution_id in tuple(self._watchers):
+            rate, board = self._rates[module], self._board(module, institution_id)
+            if rate is not None and self._is_due(board, rate, now) and self._start(board):
+                started.append(module)
+        return started
 
     @staticmethod
     def _is_due(board: _Board, rate: float, now: float) -> bool:
@@ -136,8 +144,8 @@ class Boards:
         board = self._boards.get(key)
         if board is None:
             board = self._boards[key] = _Board(Snapshot(module, institution_id))
-            scoped = [old for old in self._boards if old[1]]
-            for old in scoped[: max(len(scoped) - _SCOPED_KEPT, 0)]:
+            scoped = [old for old in self._boards if old[1] and old not in self._watchers]
+            for old in [old for old in scoped if old != key][: max(len(scoped) - _SCOPED_KEPT, 0)]:
                 del self._boards[old]
         self._boards.move_to_end(key)
         return board
@@ -178,9 +186,7 @@ class Boards:
 
     def _publish(self, board: _Board, snapshot: Snapshot) -> None:
         board.snapshot = snapshot
-        if snapshot.institution_id:
-            return
-        for watcher in tuple(self._watchers[snapshot.module]):
+        for watcher in tuple(self._watchers.get((snapshot.module, snapshot.institution_id), ())):
             try:
                 watcher(snapshot)
             except Exception as error:  # one viewer's page must not keep the others from seeing

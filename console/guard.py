@@ -1,4 +1,4 @@
-"""Stands before every request: known host names, pages for the wall's networks only, same-origin sockets, headers that browsers obey."""
+"""Stands before every request: known host names, pages for the wall's networks or an office's session, same origin, strict headers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from console.sessions import SIGN_IN, Sessions, session_name
+
 _OPEN_TO_MACHINES: Final = ("/api/", "/healthz", "/readyz", "/metrics", "/openapi.json")
 """Answered whatever the network: the API asks for a token, the others tell nothing of persons."""
 _SOCKET: Final = "/_nicegui_ws/"
+_STYLE: Final = "/assets/"
+_OF_OFFICES: Final = ("/_nicegui/", _SOCKET)
+"""What an office that signed in may open besides its wall; other pages show everything and are for the wall's networks."""
 _PLAIN_POLICY: Final = "default-src 'none'; frame-ancestors 'self'"
 _SAME_FOR_ALL: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -27,10 +32,16 @@ _SAME_FOR_ALL: Final = {
 
 
 class Guard:
-    """ASGI middleware; ``names`` are the host names we answer to, ``networks`` those that may see pages without a token."""
+    """ASGI middleware; ``names`` are the host names we answer to, ``networks`` those that may see pages without a token.
 
-    def __init__(self, app: ASGIApp, *, names: Iterable[str], networks: Iterable[IPv4Network | IPv6Network]) -> None:
+    It tells the pages in ``scope["institution_id"]`` what they may show: one institution, or everything (empty).
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, names: Iterable[str], networks: Iterable[IPv4Network | IPv6Network], sessions: Sessions
+    ) -> None:
         self._app = app
+        self._sessions = sessions
         self._names = frozenset(name.lower().strip("[]") for name in names)
         self._networks = tuple(networks)
 
@@ -59,15 +70,26 @@ class Guard:
         path: str = scope["path"]
         if path.startswith(_OPEN_TO_MACHINES):
             return None
-        if not self._is_near(scope):
-            return (
-                403,
-                "expected a reader from a network listed in FUNDWATCH_CONSOLE_NETWORKS; the API is open to tokens",
-            )
         origin = headers.get("origin")
         # NiceGUI's socket takes any origin, so the same-origin rule is kept here
-        if path.startswith(_SOCKET) and origin is not None and urlsplit(origin).netloc != host:
+        if (
+            (path.startswith(_SOCKET) or scope.get("method") == "POST")
+            and origin is not None
+            and urlsplit(origin).netloc != host
+        ):
             return 403, "expected a page of this console to open the connection, got another origin"
+        if path == SIGN_IN or path.startswith((f"{SIGN_IN}/", _STYLE)):
+            return None
+        institution_id = self._sessions.institution_of(session_name(headers.get("cookie")))
+        if institution_id and path != "/wall" and not path.startswith(_OF_OFFICES):
+            return 403, f"expected a page for offices, got another one; leave at {SIGN_IN} first"
+        if not institution_id and not self._is_near(scope):
+            return (
+                403,
+                "expected a reader from a network listed in FUNDWATCH_CONSOLE_NETWORKS; "
+                f"offices sign in at {SIGN_IN}, the API is open to tokens",
+            )
+        scope["institution_id"] = institution_id
         return None
 
     def _is_near(self, scope: Scope) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from nicegui import ui
 from nicegui.client import Client
 
@@ -13,19 +13,29 @@ from console.alerts import build_alert, build_alerts
 from console.boards import Boards
 from console.reference import build_reference
 from console.screen import tag
+from console.sessions import Sessions, session_name, sign_in_pages
 from console.store import Store
 from console.wall import build_wall
 
 _HEAD = '<link rel="stylesheet" href="/assets/console.css"><script src="/assets/console.js"></script>'
 
 
-def add_pages(app: FastAPI, store: Store, boards: Boards) -> None:
-    """Register the pages and mount NiceGUI; no session and no cookie, because no page knows who looks."""
+def add_pages(app: FastAPI, store: Store, boards: Boards, sessions: Sessions) -> None:
+    """Register the pages and mount NiceGUI. What a page may show was decided by the guard; the wall alone is shown to offices too."""
+    app.include_router(sign_in_pages(sessions))
 
     @ui.page("/wall", title="医保基金智能监控中心")
-    def wall(client: Client) -> None:
+    def wall(client: Client, request: Request) -> None:
         ui.add_head_html(_HEAD)
-        build_wall(client, boards, store.timezone)
+        institution_id: str = request.scope["institution_id"]
+        session = session_name(request.headers.get("cookie"))
+        build_wall(
+            client,
+            boards,
+            store.timezone,
+            institution_id,
+            lambda: not institution_id or sessions.institution_of(session) == institution_id,
+        )
 
     @ui.page("/alerts", title="预警清单")
     async def alerts() -> None:

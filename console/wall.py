@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -18,6 +19,7 @@ from console.errors import BoardUnavailableError, told
 from console.modules import audits, feed, figures, hospitals, results, trend, visits
 from console.modules import map as institutions_map
 from console.screen import tag
+from console.sessions import SIGN_IN
 
 Show = Callable[[Rows], None]
 """Draws the rows of a module."""
@@ -34,22 +36,29 @@ BUILDERS: Final[dict[str, Callable[[], Show]]] = {
 log = structlog.get_logger(__name__)
 
 
-def build_wall(client: Client, boards: Boards, timezone: str) -> None:
-    """Put the wall on a page and keep it fed until the page is closed."""
+def build_wall(
+    client: Client, boards: Boards, timezone: str, institution_id: str = "", allowed: Callable[[], bool] = lambda: True
+) -> None:
+    """Put the wall on a page and keep it fed until the page is closed.
+
+    ``institution_id`` narrows it to one institution. ``allowed`` is asked before anything is shown or done: once it says no, the page
+    is fed no more.
+    """
     zone = ZoneInfo(timezone)
     endings: list[Callable[[], None]] = []
+    viewer = _Viewer(client, boards, zone, institution_id, allowed)
     with ui.element("main").classes("wall"):
-        _head(timezone)
+        _head(timezone, institution_id)
         show_figures = figures.build()
-        cards = [_Card(client, module, BUILDERS[module], boards, zone) for module in BUILDERS]
+        cards = [_Card(viewer, module, BUILDERS[module]) for module in BUILDERS]
 
     def update_figures(snapshot: Snapshot) -> None:
         if snapshot.version and not snapshot.broken:
             show_figures(snapshot.rows)
 
     # the figures are part of the feed, so that strip and feed never disagree
-    endings.append(boards.watch("feed", _in_page(client, update_figures)))
-    update_figures(boards.current("feed"))
+    endings.append(boards.watch("feed", viewer.in_page(update_figures), institution_id))
+    update_figures(boards.current("feed", institution_id))
     endings.extend(card.start() for card in cards)
 
     def leave() -> None:
@@ -59,34 +68,51 @@ def build_wall(client: Client, boards: Boards, timezone: str) -> None:
     client.on_delete(leave)
 
 
-def _head(timezone: str) -> None:
+def _head(timezone: str, institution_id: str) -> None:
     with ui.element("header"):
         with ui.element("div").classes("wall-side").props("data-link=up"):
             tag("span", classes="link-text")
-            ui.link("预警清单", "/alerts")
+            if institution_id:
+                ui.link(f"本机构 {institution_id}", SIGN_IN)
+            else:
+                ui.link("预警清单", "/alerts")
         ui.label("医保基金智能监控中心").classes("wall-title")
         with ui.element("div").classes("wall-side right"), ui.element("div").props(f'data-clock="{timezone}"'):
             tag("span", classes="clock-date")
             tag("span", classes="clock-time")
 
 
-def _in_page(client: Client, show: Callable[[Snapshot], None]) -> Callable[[Snapshot], None]:
-    def guarded(snapshot: Snapshot) -> None:
-        if not client.is_deleted:
-            with client:
-                show(snapshot)
+@dataclass(frozen=True)
+class _Viewer:
+    """A page that shows the wall, and what it may show."""
 
-    return guarded
+    client: Client
+    boards: Boards
+    zone: ZoneInfo
+    institution_id: str
+    allowed: Callable[[], bool]
+
+    def in_page(self, show: Callable[[Snapshot], None]) -> Callable[[Snapshot], None]:
+        """Draws in the page as long as it is there and allowed; otherwise it is sent away."""
+
+        def guarded(snapshot: Snapshot) -> None:
+            if self.client.is_deleted:
+                return
+            with self.client:
+                if self.allowed():
+                    show(snapshot)
+                else:
+                    ui.navigate.to(SIGN_IN)
+
+        return guarded
 
 
 class _Card:
     """One module's frame: title, age of its data, state, and the module's own drawing."""
 
-    def __init__(self, client: Client, module: str, build: Callable[[], Show], boards: Boards, zone: ZoneInfo) -> None:
-        self._client = client
+    def __init__(self, viewer: _Viewer, module: str, build: Callable[[], Show]) -> None:
+        self._viewer = viewer
         self._module = module
-        self._boards = boards
-        self._zone = zone
         about = MODULES[module]
         self._rhythm = f"每 {about.refresh:g} 秒刷新" if about.refresh else "手动刷新"
         with (
@@ -105,8 +131,9 @@ class _Card:
 
     def start(self) -> Callable[[], None]:
         """Show what is known, follow what comes; the returned function stops it."""
-        end = self._boards.watch(self._module, _in_page(self._client, self._update))
-        known = self._boards.current(self._module)
+        boards, institution_id = self._viewer.boards, self._viewer.institution_id
+        end = boards.watch(self._module, self._viewer.in_page(self._update), institution_id)
+        known = boards.current(self._module, institution_id)
         if known.version or known.broken:
             self._update(known)
         if MODULES[self._module].refresh is None:
@@ -116,15 +143,16 @@ class _Card:
     async def _open(self) -> None:
         """Read what has no timer, unless another wall was opened a moment ago; a store that is away is shown by the snapshot."""
         with suppress(BoardUnavailableError):
-            await self._boards.recent(self._module)
+            await self._viewer.boards.recent(self._module, self._viewer.institution_id)
 
     async def _reload(self) -> None:
-        await self._boards.refresh(self._module)
+        if self._viewer.allowed():
+            await self._viewer.boards.refresh(self._module, self._viewer.institution_id)
 
     def _update(self, snapshot: Snapshot) -> None:
         state = "broken" if snapshot.broken else "live"
         self._notice.text = "数据中断"
-        self._state.text = f"{_moment(snapshot.loaded_at, self._zone)} · {self._rhythm}"
+        self._state.text = f"{_moment(snapshot.loaded_at, self._viewer.zone)} · {self._rhythm}"
         if not snapshot.broken:
             try:
                 self._show(snapshot.rows)

@@ -17,6 +17,7 @@ from streams.machine import LOOPBACK, free_port
 pytest_plugins = [
     "tests.not_run",
     "tests.fixtures_city",
+    "tests.fixtures_office",
     *(["tests.fixtures_clickhouse"] if Path(__file__).with_name("fixtures_clickhouse.py").exists() else []),
 ]
 

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from console.guard import Guard
+from console.sessions import Sessions
 
 PAGE = "<html><head><script>a</script><script type='module' src='/x.js'></script></head><body>文字</body></html>"
 
@@ -33,7 +34,12 @@ def _client(address: str = "127.0.0.1", host: str = "wall.example") -> TestClien
             WebSocketRoute("/_nicegui_ws/socket.io/", _socket),
         ]
     )
-    guarded = Guard(app, names=["wall.example", "::1"], networks=[ip_network("127.0.0.0/8"), ip_network("::1/128")])
+    guarded = Guard(
+        app,
+        names=["wall.example", "::1"],
+        networks=[ip_network("127.0.0.0/8"), ip_network("::1/128")],
+        sessions=Sessions(None),
+    )
     return TestClient(guarded, base_url=f"http://{host}", client=(address, 5_000))
 
 
