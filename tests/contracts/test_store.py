@@ -269,7 +269,8 @@ class TestPanels:
         assert {row["day"]: row["persons"] for row in visits["daily"]}.items() <= {
             d: len(p) for d, p in persons.items()
         }.items()
-        week = [s for s in settlements if hour_of(s) > latest - timedelta(days=7)]
+        # days: today and the six before
+        week = [s for s in settlements if hour_of(s).replace(hour=0) > latest - timedelta(days=7)]
         for row in visits["districts"]:
             own = [s for s in week if s.area == row["mdtrtarea_admvs"]]
             assert (row["settlements"], row["fund"]) == (sum(s.kind == "SETTLE" for s in own), net(own))
