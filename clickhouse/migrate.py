@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -99,9 +100,10 @@ def is_replicated(client: Client) -> bool:
 def statement_for(statement: str, *, timezone: str, replicated: bool) -> str:
     """A migration's statement as a database takes it: its zone filled in, its engine in the Replicated form where that is needed.
 
+    ``${secret}`` is 256 random bits, others at every call: the store's own chance is made for speed, not for secrets.
     A database ``Replicated`` copies what tables are, not what they hold: that is for the engine of each table.
     """
-    filled = statement.replace("${timezone}", timezone)
+    filled = statement.replace("${timezone}", timezone).replace("${secret}", secrets.token_hex(32))
     return _ENGINE.sub("Replicated", filled) if replicated else filled
 
 

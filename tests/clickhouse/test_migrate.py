@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from clickhouse.client import connect
 from clickhouse.errors import MigrationError
-from clickhouse.migrate import FOLDER, migrate, migrations
+from clickhouse.migrate import FOLDER, migrate, migrations, statement_for
 from clickhouse.settings import StoreSettings
 
 
@@ -87,3 +88,9 @@ class TestFiles:
         (folder / name).write_text("SELECT 1")
         with pytest.raises(MigrationError, match="expected"):
             migrations(folder)
+
+
+def test_every_store_has_a_secret_of_its_own() -> None:
+    filled = {statement_for("SELECT '${secret}'", timezone="Asia/Shanghai", replicated=False) for _ in range(3)}
+    assert len(filled) == 3
+    assert all(re.fullmatch(r"SELECT '[0-9a-f]{64}'", one) for one in filled)
