@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import aiosmtplib
+import certifi
 import httpx
 import structlog
 
@@ -50,7 +51,9 @@ class Poster:
         self._resolver = resolver
         self._clock = clock
         self._tries = 0
+        self._tls = _trusting()
         self._client = httpx.AsyncClient(
+            verify=self._tls,
             follow_redirects=False,
             trust_env=False,
             timeout=receiver.timeout,
@@ -114,7 +117,7 @@ class Poster:
             await loop.sock_connect(connection, (address, port))
             client = aiosmtplib.SMTP(
                 hostname=host, sock=connection, use_tls=url.scheme == "smtps", start_tls=False,
-                timeout=receiver.timeout, local_hostname="fundwatch", tls_context=ssl.create_default_context(),
+                timeout=receiver.timeout, local_hostname="fundwatch", tls_context=self._tls,
             )  # fmt: skip
             await client.connect()
         except BaseException:
@@ -123,7 +126,7 @@ class Poster:
         try:
             secured = url.scheme == "smtps"
             if not secured and client.supports_extension("starttls"):
-                await client.starttls(server_hostname=host)
+                await client.starttls(server_hostname=host, tls_context=self._tls)
                 secured = True
             if receiver.username:
                 if not secured:
@@ -140,6 +143,13 @@ class Poster:
         addresses = await self._resolver.addresses(host, port)
         self._tries += 1
         return addresses[self._tries % len(addresses)]
+
+
+def _trusting() -> ssl.SSLContext:
+    """Certificates this machine trusts (an authority of the organisation is among them or in SSL_CERT_FILE), and the public ones."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
 
 
 def retry_after(header: str | None, now: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Receiving:
     """Connections the other side closed while we were still answering."""
     sent: int = 0
     port: int = 0
+    tls: ssl.SSLContext | None = None
 
     def __post_init__(self) -> None:
         self._numbers: Iterator[int] = itertools.count()
@@ -50,7 +52,7 @@ class Receiving:
         return [one for one in self.got if one.answered == "ok" or one.answered.startswith("robot:")]
 
     async def __aenter__(self) -> Receiving:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from email import message_from_bytes, policy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from aiosmtpd.controller import Controller
 
 from streams.machine import free_port
@@ -118,6 +121,30 @@ def test_retry_after_is_seconds_or_a_date_and_never_more_than_an_hour(
     header: str | None, seconds: float | None
 ) -> None:
     assert retry_after(header, 1_772_438_400.0) == seconds
+
+
+async def test_tls_is_with_the_host_by_its_name_though_we_connect_to_a_number(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("hooks.inside").configure_cert(context)
+    asked: list[str] = []
+    context.sni_callback = lambda _socket, name, _context: asked.append(name)
+    async with Receiving(tls=context) as here:
+        for host, error in (("hooks.inside", ""), ("other.inside", "CERTIFICATE_VERIFY_FAILED")):
+            url = f"https://{host}:{here.port}/"
+            receiver = Receiver.model_validate({"name": "r", "url": url, "secret": SECRET, "timeout": 30.0})
+            poster = Poster(receiver, Resolver(Guard("hooks.inside,other.inside"), lambda *_: ["127.0.0.1"]))
+            answer = await poster.send(MESSAGE)
+            await poster.close()
+            assert error in answer.error
+            assert bool(answer.error) == bool(error)
+        assert asked == ["hooks.inside", "other.inside"]
+        assert len(here.got) == 1
 
 
 class Inbox:
