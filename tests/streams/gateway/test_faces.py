@@ -210,7 +210,7 @@ class Counter(zeep.Transport):  # type: ignore[misc]  # zeep is untyped
             parse_feedback(body)
             return done(received=AT, refmsgid="x")
         call = parse_audit(infno, body)
-        found = {PERSON: [finding(), finding(order_ids=["RX1", "RX2"])]}
+        found = {PERSON: [finding(), finding(explanation="追溯码另有记录。", order_ids=["RX1", "RX2"])]}
         return answer(call, found, received=AT, refmsgid="x", reminders={PERSON: VIEW})
 
 
