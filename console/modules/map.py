@@ -16,6 +16,7 @@ from console.screen import EDGE, INK, LIGHT_COLOURS, Options, chart, draw, row_t
 
 _ASPECT: Final = 1.1  # width by height of the place the chart has on the wall
 _MARGIN: Final = 0.09  # of the span, around the outermost institutions
+_NAMED_LEFT: Final = 0.6  # of the span from the west: beyond, a name finds no room to the right
 _SMALLEST, _LARGEST = 7, 26
 _COLUMNS: Final = (
     ("light_name", "灯", "left", "16%"),
@@ -85,7 +86,7 @@ def place_options(rows: Rows) -> Options:
         "yAxis": {**axis, "min": south, "max": north, "axisLabel": degrees | {"formatter": "{value}°N"}},
         "series": [
             *_outlines(rings),
-            *(_marks(light, places, busiest, (west + east) / 2) for light in ("", "green", "yellow", "red")),
+            *(_marks(light, places, busiest, west + _NAMED_LEFT * (east - west)) for light in ("", "green", "yellow", "red")),
         ],
     }  # fmt: skip
 
@@ -142,7 +143,7 @@ def _outlines(rings: dict[str, list[Point]]) -> list[Options]:
     return [*lines, names]
 
 
-def _marks(light: str, places: list[dict[str, Any]], busiest: int, middle: float) -> Options:
+def _marks(light: str, places: list[dict[str, Any]], busiest: int, narrow: float) -> Options:
     found = [row for row in places if row["light"] == light]
     return {
         "name": _series_name(light),
@@ -161,7 +162,7 @@ def _marks(light: str, places: list[dict[str, Any]], busiest: int, middle: float
                 "symbol": "diamond" if row["fixmedins_type"] == "2" else "circle",
                 "symbolSize": round(_SMALLEST + (_LARGEST - _SMALLEST) * sqrt(row["settlements"] / busiest), 1),
                 "short": row["fixmedins_name"],
-                "label": {"position": "right" if row["lon"] < middle else "left"},  # towards the middle, where there is room
+                "label": {"position": "right" if row["lon"] < narrow else "left"},
                 "name": f"{row['fixmedins_name']} · 24小时 {row['settlements']} 单 · 30天发现 {row['findings']} 条",
             }
             for row in found
