@@ -76,6 +76,8 @@ def _head(timezone: str, institution_id: str) -> None:
                 ui.link(f"本机构 {institution_id}", SIGN_IN)
             else:
                 ui.link("预警清单", "/alerts")
+            ui.link("3×3 拼接屏", "/wall?layout=3x3").props("data-to=3x3")
+            ui.link("单屏", "/wall").props("data-to=single")
         ui.label("医保基金智能监控中心").classes("wall-title")
         with ui.element("div").classes("wall-side right"), ui.element("div").props(f'data-clock="{timezone}"'):
             tag("span", classes="clock-date")
