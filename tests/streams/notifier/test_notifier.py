@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,8 @@ class Office:
     async def wait(self, until: Callable[[], Any | Awaitable[Any]], seconds: float = 180) -> None:
         deadline = time.monotonic() + seconds
         while True:
-            true = until()
-            if isinstance(true, Awaitable):
-                true = await true
+            # on a thread: the receivers of the test answer from this loop
+            true = await until() if iscoroutinefunction(until) else await asyncio.to_thread(until)
             if true:
                 return
             assert time.monotonic() < deadline, self.log()[-6_000:]
@@ -165,7 +165,7 @@ async def office(kafka: str, topic_prefix: Callable[[], str], tmp_path: Path, st
 
 
 def standard(name: str, receiving: Receiving, **fields: Any) -> dict[str, Any]:
-    return {"name": name, "url": receiving.url, "secret": SECRET, "timeout": 1.0} | fields
+    return {"name": name, "url": receiving.url, "secret": SECRET, "timeout": 20.0} | fields
 
 
 def ids(receiving: Receiving) -> set[str]:
@@ -186,7 +186,11 @@ async def test_every_alert_reaches_everybody_though_receivers_are_sick_and_the_n
         Receiving(in_turn("ok", "500", "ok", "reset", "rubbish", "ok", "ok", "429", "ok", "ok", "ok", "hang")) as sick,
         Receiving("hang") as dead,
     ):
-        office.receivers(standard("well", well), standard("sick", sick, parallel=16), standard("dead", dead))
+        office.receivers(
+            standard("well", well),
+            standard("sick", sick, parallel=16, timeout=1.0),
+            standard("dead", dead, timeout=1.0),
+        )
         for round_ in range(4):
             office.start()
             office.publish(*alerts[round_ * 50 : (round_ + 1) * 50])
@@ -327,13 +331,16 @@ async def test_people_get_summaries_of_a_storm_and_programs_every_alert(office: 
         await office.wait(lambda: sum(one.storm for one in office.deliveries().values()) == 2)
         office.kill()
         office.start()
-        rows = "SELECT count(), uniqExact(alert_id) FROM deliveries WHERE receiver = 'robot' AND state = 'delivered' AND summary != ''"
-        await office.wait(lambda: office.store.query(rows).result_rows[0][1] >= 150)
+        told_of = "receiver = 'robot' AND state = 'delivered' AND alert_id NOT LIKE 'summary-%'"
+        rows = f"SELECT uniqExact(alert_id), countIf(summary != '') > 100 FROM deliveries WHERE {told_of}"
+        await office.wait(lambda: office.store.query(rows).result_rows == [(150, 1)])
         told = {
             one.alert_id for one in office.deliveries().values() if one.receiver == "robot" and one.state == "delivered"
         }
         assert wanted <= told
-        assert len(robot.got) < 12
+        assert len(robot.got) < 50, (
+            "each process may tell twenty one by one before it sees the storm, and a few summaries"
+        )
         texts = [orjson.loads(one.body)["markdown"]["content"] for one in robot.got]
         assert any("同一规则同一地点集中预警" in text for text in texts)
         assert all(len(text.encode()) <= 4_096 for text in texts)
