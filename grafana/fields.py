@@ -138,7 +138,9 @@ class Column:
             yield "color", {"mode": "thresholds"}
         if self.colour:
             yield "color", {"mode": "fixed", "fixedColor": self.colour}
-        if self.cell:
+        if self.cell == "wrap":
+            yield "custom.wrapText", True
+        elif self.cell:
             yield "custom.cellOptions", dict(_CELLS[self.cell])
         if self.link:
             yield "links", [self.link.as_json()]
@@ -148,7 +150,6 @@ _CELLS: Final[Mapping[str, Mapping[str, object]]] = {
     "text": {"type": "color-text"},
     "background": {"type": "color-background", "mode": "basic"},
     "bar": {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"},
-    "wrap": {"type": "auto", "wrapText": True},
 }
 
 
