@@ -30,6 +30,11 @@ OTHERS: Final = (
     "grafana/fundwatch_grafana_webhook_secret",
     INTERSERVER,
 )
+SHARED: Final = {
+    "notifier/fundwatch_clickhouse_password": "fundwatch/fundwatch_clickhouse_password",
+    "notifier/fundwatch_grafana_webhook_secret": "grafana/fundwatch_grafana_webhook_secret",
+}
+"""Files that repeat another reader's secret."""
 HASHES: Final = "clickhouse/secrets.xml"
 TOKENS: Final = "tokens/tokens.toml"
 ADMIN: Final = "operator/admin_token"
@@ -70,6 +75,11 @@ def make(root: Path) -> list[str]:
     for name in [*(name for names in STORE_USERS.values() for name in names), *OTHERS]:
         if not (root / name).exists():
             _write(root / name, secrets.token_urlsafe(32))
+            made.append(name)
+    for name, source in SHARED.items():
+        told = (root / source).read_text().strip()
+        if not (root / name).exists() or (root / name).read_text().strip() != told:
+            _write(root / name, told)
             made.append(name)
     # hashes follow the passwords, so that a password the operator put there himself counts
     told = _hashes(root)

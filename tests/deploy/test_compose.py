@@ -168,11 +168,14 @@ def test_only_its_own_secrets_are_mounted() -> None:
             if source.startswith("secret-"):
                 readers.setdefault(source, set()).add(name)
                 assert mode == "ro" or name == "secrets"
-    ours = {name for name, part in STACKS["cluster"].items() if part["image"] == OURS and name != "city"}
+    ours = {
+        name for name, part in STACKS["cluster"].items() if part["image"] == OURS and name not in ("city", "notifier")
+    }
     assert readers == {
         "secret-fundwatch": ours,
         "secret-clickhouse": {"secrets", "clickhouse", "clickhouse-2"},
         "secret-grafana": {"secrets", "grafana"},
+        "secret-notifier": {"secrets", "notifier"},
         "secret-tokens": {"secrets", "gateway", "console"},
         "secret-operator": {"secrets"},
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from clickhouse.settings import StoreSettings
-from deploy.first_start import ADMIN, HASHES, STORE_USERS, TOKENS, make
+from deploy.first_start import ADMIN, HASHES, SHARED, STORE_USERS, TOKENS, make
 from fundwatch.errors import SettingError
 from fundwatch.settings import SECRETS_DIR, every_setting, load
 from streams.access import load_tokens
@@ -44,9 +44,18 @@ def test_nobody_else_may_read_and_no_two_are_alike(tmp_path: Path) -> None:
     run(tmp_path)
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert all(path.stat().st_mode & 0o007 == 0 for path in files)
-    passwords = [text for name, text in contents(tmp_path).items() if name not in (HASHES, TOKENS)]
+    passwords = [text for name, text in contents(tmp_path).items() if name not in (HASHES, TOKENS, *SHARED)]
     assert len(passwords) == len(set(passwords)) >= 7
     assert min(map(len, passwords)) >= 40
+
+
+def test_what_two_must_know_is_the_same_for_both(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "grafana/fundwatch_grafana_webhook_secret").unlink()
+    make(tmp_path)
+    assert len(SHARED) == 2
+    for name, source in SHARED.items():
+        assert (tmp_path / name).read_text() == (tmp_path / source).read_text()
 
 
 def test_clickhouse_is_told_the_hashes_of_what_the_others_are_told(tmp_path: Path) -> None:
