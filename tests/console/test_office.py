@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -47,6 +49,14 @@ async def clients(
         ]
 
 
+async def asked(client: httpx.AsyncClient, path: str) -> httpx.Response:
+    """The answer, on a machine so busy that the store needs longer than the console is patient."""
+    deadline = time.monotonic() + 120
+    while (answer := await client.get(path)).status_code == 503 and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+    return answer
+
+
 def without_clocks(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: without_clocks(v) for k, v in value.items() if k not in ("loaded_at", "delay_seconds", "stored_at")}
@@ -75,7 +85,7 @@ async def test_every_path_is_looked_at(clients: list[httpx.AsyncClient]) -> None
 async def test_an_office_reads_the_same_whatever_others_do(
     path: str, clients: list[httpx.AsyncClient], worlds: tuple[World, World]
 ) -> None:
-    answers = [await client.get(path) for client in clients]
+    answers = [await asked(client, path) for client in clients]
     assert answers[0].status_code == answers[1].status_code
     assert answers[0].status_code in (200, 404)
     told = [without_clocks(answer.json()) for answer in answers]
