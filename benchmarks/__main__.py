@@ -15,14 +15,14 @@ import structlog
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audits, live, offline, startup, visible
+from benchmarks import audits, live, offline, startup, visible, wall
 from benchmarks.stack import Load, cores, running
 from streams.simulator import simulate
 
 PERSONS, DAYS, SEED = 25_000, 60, 20_250_101
 YEAR_PERSONS, YEAR_DAYS = 1_200, 540
 """A history longer than states reach back; a simulated person settles as often in 540 days as one of the public data in 275."""
-MEASUREMENTS = ("startup", "backtest", "state", "live", "visible", "audits")
+MEASUREMENTS = ("startup", "backtest", "state", "live", "visible", "audits", "wall")
 ROWS: list[tuple[str, str, str]] = [
     ("live_settlements_per_s", "live path, one worker, everything on", "settlements/s"),
     ("stock_faust_before_per_s", "empty stock Faust agent, before", "events/s"),
@@ -47,6 +47,10 @@ ROWS: list[tuple[str, str, str]] = [
     ("state_full_place_bytes", "state of a place at the cap (goal 1,048,576)", "bytes"),
     ("state_year_dump_us", "dump of a touched state", "us"),
     ("state_year_load_us", "load of a person's state", "us"),
+    ("wall_p95_ms", "the slowest query of the wall on a city's year of 36 million settlements, p95 (goal 200)", "ms"),
+    ("wall_details_p95_ms", "the slowest query of the details behind it, p95 (goal 200)", "ms"),
+    ("wall_over_goal", "queries of the wall and its details above 200 ms at p95 (goal 0)", "queries"),
+    ("wall_fill_s", "filling that year", "s"),
     ("startup_median_s", "start-up to ready, median of 3 (goal 30)", "s"),
 ]
 
@@ -68,12 +72,16 @@ def main() -> None:
 
 
 async def _measure(folder: Path, wanted: tuple[str, ...]) -> dict[str, Any]:
+    if wanted == ("wall",):
+        return await wall.measure(folder / "wall")
     load = _load(folder / "city.jsonl", persons=PERSONS, days=DAYS)
     _say(f"load: {load.count} settlements of {PERSONS} persons over {DAYS} days, seed {SEED}")
     figures: dict[str, Any] = {"settlements": load.count}
     for name in wanted:
         _say(name)
-        if name == "startup":
+        if name == "wall":
+            figures |= await wall.measure(folder / name)
+        elif name == "startup":
             figures |= startup.measure(_load(folder / "small.jsonl", persons=300, days=2).events)
         elif name == "backtest":
             figures |= offline.backtest(load)

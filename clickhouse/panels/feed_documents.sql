@@ -7,9 +7,14 @@ WITH
         FROM
         (
             SELECT days.day AS day, sum(days.events) AS own, sum(sum(days.events)) OVER (ORDER BY days.day DESC) AS running
-            FROM panel_days AS days
-            WHERE days.day <= latest AND days.day > latest - INTERVAL 31 DAY
-                AND ({institution:String} = '' OR days.fixmedins_code = {institution:String})
+            FROM
+            (
+                SELECT day, events FROM panel_area_days
+                WHERE {institution:String} = '' AND day <= latest AND day > latest - INTERVAL 31 DAY
+                UNION ALL
+                SELECT day, events FROM panel_days
+                WHERE {institution:String} != '' AND fixmedins_code = {institution:String} AND day <= latest AND day > latest - INTERVAL 31 DAY
+            ) AS days
             GROUP BY days.day
         ) AS busy
         WHERE busy.running - busy.own < 60
@@ -51,8 +56,9 @@ WITH
             argMax(
                 (alert.light, alert.detector, alert.alert_id, own_explanation(alert)),
                 (indexOf(['green', 'yellow', 'red'], alert.light), alert.score)) AS worst
-        FROM alerts AS alert
-        WHERE NOT alert.shadow AND alert.raised_at >= since - INTERVAL 40 DAY AND hasAny(alert.event_ids, shown)
+        FROM alert_revisions AS alert FINAL
+        PREWHERE alert.alert_id IN (SELECT alert_id FROM evidence_rows WHERE day >= since_day AND event_id IN shown)
+        WHERE NOT alert.shadow AND NOT alert.withdrawn AND hasAny(alert.event_ids, shown)
         GROUP BY event_id
     )
 SELECT
