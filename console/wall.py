@@ -84,7 +84,7 @@ def _head(timezone: str, institution_id: str) -> None:
             tag("span", classes="clock-time")
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Viewer:
     """A page that shows the wall, and what it may show."""
 
@@ -93,17 +93,20 @@ class _Viewer:
     zone: ZoneInfo
     institution_id: str
     allowed: Callable[[], bool]
+    sent_away: bool = False
 
     def in_page(self, show: Callable[[Snapshot], None]) -> Callable[[Snapshot], None]:
         """Draws in the page as long as it is there and allowed; otherwise it is sent away."""
 
         def guarded(snapshot: Snapshot) -> None:
-            if self.client.is_deleted:
+            if self.client.is_deleted or self.sent_away:
                 return
             with self.client:
                 if self.allowed():
                     show(snapshot)
                 else:
+                    # once: a browser told again while it is on its way begins anew
+                    self.sent_away = True
                     ui.navigate.to(SIGN_IN)
 
         return guarded
